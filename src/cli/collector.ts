@@ -1,0 +1,6 @@
+// The `collector` command.
+import { Command } from 'commander';
+
+export function define(): Command {
+  return new Command();
+}

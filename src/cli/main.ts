@@ -1,0 +1,56 @@
+#!/usr/bin/env node
+// The `tracecar` program: picks the command, turns thrown errors into one line and an exit code.
+import { type Command, CommanderError } from 'commander';
+import { errorMessage, UsageError } from '../runtime/usage-error.ts';
+import { version } from './version.ts';
+
+/** A command's own file is loaded only when it runs: start-up time and memory of a sidecar count. */
+const commands: Readonly<Record<string, () => Promise<{ define(): Command }>>> = {
+  sidecar: () => import('./sidecar.ts'),
+  collector: () => import('./collector.ts'),
+  demo: () => import('./demo.ts'),
+  doctor: () => import('./doctor.ts'),
+};
+
+const summaries: Readonly<Record<string, string>> = {
+  sidecar: 'the proxy beside one workload',
+  collector: "the collector tier's process: OTLP in; OTLP, Zipkin and the embedded store out",
+  demo: 'a mesh of four services, a sidecar each, the collector and the viewer',
+  doctor: 'follow one request through a running installation and name the first thing that is wrong',
+  version: 'print the version',
+  help: 'this text, or with a command the flags of that command',
+};
+
+function overview(): string {
+  const lines = Object.entries(summaries).map(([name, summary]) => `  ${name.padEnd(10)} ${summary}`);
+  return `Usage: tracecar <command> [flags]\n\nCommands:\n${lines.join('\n')}\n\nEvery command: --help\n`;
+}
+
+async function run(argv: readonly string[]): Promise<void> {
+  const [first = 'help', ...rest] = argv;
+  if (first === 'version' || first === '--version' || first === '-V') {
+    process.stdout.write(`tracecar ${version}\n`);
+    return;
+  }
+  const isHelp = first === 'help' || first === '--help' || first === '-h';
+  const name = isHelp ? rest[0] : first;
+  if (name === undefined) {
+    process.stdout.write(overview());
+    return;
+  }
+  const load = commands[name];
+  if (load === undefined) {
+    throw new UsageError(`unknown command "${name}"; the commands are ${Object.keys(summaries).join(', ')}`);
+  }
+  const command = (await load()).define().name(`tracecar ${name}`).exitOverride().showHelpAfterError(false);
+  command.configureOutput({ outputError: () => {} });
+  await command.parseAsync(isHelp ? ['--help'] : rest, { from: 'user' });
+}
+
+run(process.argv.slice(2)).catch((error: unknown) => {
+  if (error instanceof CommanderError && error.exitCode === 0) process.exit(0);
+  const usage = error instanceof UsageError || error instanceof CommanderError;
+  const message = errorMessage(error).replace(/^error: /, '');
+  process.stderr.write(`tracecar: ${usage ? message.replaceAll('\n', ' ') : message}\n`);
+  process.exit(usage ? 2 : 1);
+});

@@ -1,0 +1,6 @@
+// The `sidecar` command.
+import { Command } from 'commander';
+
+export function define(): Command {
+  return new Command();
+}

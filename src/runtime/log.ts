@@ -1,0 +1,23 @@
+// Logs: JSON lines on stderr by pino, readable lines on a terminal.
+import { pino } from 'pino';
+import { UsageError } from './usage-error.ts';
+
+export type Log = pino.Logger;
+
+const levels = ['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent'];
+
+/**
+ * A logger for one program. `level` falls back to LOG_LEVEL, then to `info`.
+ * @throws UsageError on an unknown level
+ */
+export function createLog(program: string, level = process.env.LOG_LEVEL ?? 'info'): Log {
+  if (!levels.includes(level)) {
+    throw new UsageError(`--log-level: "${level}" is not a level; choose one of ${levels.join(', ')}`);
+  }
+  const options: pino.LoggerOptions = { level, base: { program }, timestamp: pino.stdTimeFunctions.isoTime };
+  if (process.stderr.isTTY) {
+    options.transport = { target: 'pino-pretty', options: { destination: 2, ignore: 'pid,hostname' } };
+    return pino(options);
+  }
+  return pino(options, pino.destination({ dest: 2, sync: true }));
+}

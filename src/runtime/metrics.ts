@@ -1,0 +1,57 @@
+// Metrics for Prometheus by prom-client: hot counters stay plain numbers and are read only when scraped.
+import { Counter, collectDefaultMetrics, Gauge, Registry } from 'prom-client';
+
+export type { Registry } from 'prom-client';
+
+/** One sample of a metric that is read at scrape time. */
+export interface Sample {
+  readonly labels?: Readonly<Record<string, string | number>>;
+  readonly value: number;
+}
+
+/** A registry with the process's own metrics (`process_*`, `nodejs_*`: event-loop lag, GC pauses) in it. */
+export function createRegistry(): Registry {
+  const registry = new Registry();
+  collectDefaultMetrics({ register: registry });
+  return registry;
+}
+
+/** Registers a counter whose values are read from `read` at each scrape; the caller keeps the totals. */
+export function readCounter(
+  registry: Registry,
+  name: string,
+  help: string,
+  labelNames: readonly string[],
+  read: () => Iterable<Sample>,
+): void {
+  new Counter({
+    name,
+    help,
+    labelNames: [...labelNames],
+    registers: [registry],
+    collect() {
+      this.reset();
+      for (const sample of read()) this.inc(sample.labels ?? {}, sample.value);
+    },
+  });
+}
+
+/** Registers a gauge whose values are read from `read` at each scrape. */
+export function readGauge(
+  registry: Registry,
+  name: string,
+  help: string,
+  labelNames: readonly string[],
+  read: () => Iterable<Sample>,
+): void {
+  new Gauge({
+    name,
+    help,
+    labelNames: [...labelNames],
+    registers: [registry],
+    collect() {
+      this.reset();
+      for (const sample of read()) this.set(sample.labels ?? {}, sample.value);
+    },
+  });
+}
