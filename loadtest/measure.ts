@@ -1,0 +1,138 @@
+// Runs every peer in turn, round after round, and takes the median: the machine's noise then hits all of them alike.
+import { awaitLine, startProgram, stop } from './children.ts';
+import { createGenerator, type LoadResult } from './generator.ts';
+import type { Peer, RunningPeer, SpanCounters } from './peers/peer.ts';
+import { treeUsage } from './proc.ts';
+import type { Scenario } from './scenario.ts';
+import { startUpstream } from './upstream.ts';
+
+const rounds = 3;
+/** The first round also compiles the hot path of the peers that run on a JIT. */
+const warmUpSeconds: readonly number[] = [3, 1, 1];
+
+/** One window of load on one peer. */
+interface Window extends LoadResult {
+  readonly cpuUs: number;
+  readonly residentBytes: number;
+}
+
+export interface Account extends SpanCounters {
+  /** What the sink counted. */
+  readonly received: number;
+  /** created = exported + dropped + queued, and the sink received what was exported. */
+  readonly complete: boolean;
+}
+
+export interface Row {
+  readonly peer: Peer;
+  readonly requests: number;
+  readonly errors: number;
+  readonly requestsPerSecond: number;
+  readonly p50Ms: number;
+  readonly p99Ms: number;
+  /** Undefined for `direct`. */
+  readonly cpuUsPerRequest: number | undefined;
+  readonly residentBytes: number | undefined;
+  /** Spans the sink counted, for peers that export. */
+  readonly spansReceived: number | undefined;
+  readonly account: Account | undefined;
+}
+
+export interface Measurement {
+  readonly generator: string;
+  readonly upstream: string;
+  readonly rounds: number;
+  readonly rows: readonly Row[];
+}
+
+/** Measures `peers` under `scenario`, `seconds` for each in all; `progress` is told what is running. */
+export async function measure(
+  scenario: Scenario,
+  peers: readonly Peer[],
+  seconds: number,
+  folder: string,
+  progress: (what: string) => void,
+): Promise<Measurement> {
+  const upstream = await startUpstream(scenario, folder);
+  const sink = startProgram('sink', 'load', 'programs/sink.js', String(peers.length));
+  const { ports } = await awaitLine(sink, 'stdout', (line) => JSON.parse(line) as { ports: number[] });
+  const generator = createGenerator(scenario, folder);
+  const running: RunningPeer[] = [];
+  for (const [index, peer] of peers.entries()) {
+    const sinkPort = ports[index] ?? 0;
+    running.push(await peer.start({ upstreamPort: upstream.port, sinkPort, folder }));
+  }
+  const windows: Window[][] = peers.map(() => []);
+  for (let round = 0; round < rounds; round++) {
+    for (const [index, peer] of running.entries()) {
+      progress(`round ${round + 1} of ${rounds}: ${peers[index]?.name}`);
+      await generator.run(peer.port, warmUpSeconds[round] ?? 1);
+      windows[index]?.push(await oneWindow(peer, () => generator.run(peer.port, seconds / rounds)));
+    }
+  }
+  progress('counting spans');
+  const rows: Row[] = [];
+  for (const [index, peer] of peers.entries()) {
+    const account = await settle(running[index], ports[index] ?? 0);
+    rows.push(summarize(peer, windows[index] ?? [], account, await receivedBy(ports[index] ?? 0)));
+  }
+  for (const peer of running) await peer.stop();
+  await stop(sink);
+  await stop(upstream.child);
+  return { generator: generator.name, upstream: upstream.name, rounds, rows };
+}
+
+async function oneWindow({ pid }: RunningPeer, load: () => Promise<LoadResult>): Promise<Window> {
+  const before = pid === undefined ? undefined : treeUsage(pid);
+  const result = await load();
+  const after = pid === undefined ? undefined : treeUsage(pid);
+  return {
+    ...result,
+    cpuUs: (after?.cpuUs ?? 0) - (before?.cpuUs ?? 0),
+    residentBytes: after?.residentBytes ?? 0,
+  };
+}
+
+async function receivedBy(sinkPort: number): Promise<number> {
+  const response = await fetch(`http://127.0.0.1:${sinkPort}/`);
+  return ((await response.json()) as { spans: number }).spans;
+}
+
+/** Waits, at most ten seconds, until the peer has nothing queued any more; then draws up the account. */
+async function settle(peer: RunningPeer | undefined, sinkPort: number): Promise<Account | undefined> {
+  if (peer?.spans === undefined) return undefined;
+  let counters = await peer.spans();
+  for (let tries = 0; tries < 100 && counters.queued > 0; tries++) {
+    await new Promise((resolve) => setTimeout(resolve, 100));
+    counters = await peer.spans();
+  }
+  const { created, exported, dropped, queued } = counters;
+  const received = await receivedBy(sinkPort);
+  const complete = created > 0 && created === exported + dropped + queued && received === exported;
+  return { created, exported, dropped, queued, received, complete };
+}
+
+function summarize(peer: Peer, windows: readonly Window[], account: Account | undefined, received: number): Row {
+  const of = (pick: (window: Window) => number): number => median(windows.map(pick));
+  const isProcess = windows.some((window) => window.residentBytes > 0);
+  return {
+    peer,
+    requests: windows.reduce((total, window) => total + window.requests, 0),
+    errors: windows.reduce((total, window) => total + window.errors, 0),
+    requestsPerSecond: of((window) => window.requests / (window.durationUs / 1e6)),
+    p50Ms: of((window) => window.p50Us / 1000),
+    p99Ms: of((window) => window.p99Us / 1000),
+    cpuUsPerRequest: isProcess ? of((window) => window.cpuUs / window.requests) : undefined,
+    residentBytes: isProcess ? of((window) => window.residentBytes) : undefined,
+    spansReceived: peer.exports ? received : undefined,
+    account,
+  };
+}
+
+/** The middle value; the mean of the two in the middle when there is none. */
+export function median(values: readonly number[]): number {
+  const sorted = values.toSorted((a, b) => a - b);
+  const middle = sorted.length / 2;
+  const upper = sorted[Math.floor(middle)] ?? Number.NaN;
+  return Number.isInteger(middle) ? ((sorted[middle - 1] ?? Number.NaN) + upper) / 2 : upper;
+}
