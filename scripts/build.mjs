@@ -1,33 +1,64 @@
 // Compiles src/ to dist/ and copies the viewer's files; does nothing when dist/ is newer than every source.
 import { spawnSync } from 'node:child_process';
-import { chmodSync, cpSync, existsSync, readdirSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import {
+  chmodSync,
+  cpSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  renameSync,
+  rmSync,
+  statSync,
+  utimesSync,
+  writeFileSync,
+} from 'node:fs';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 
 const root = path.dirname(path.dirname(fileURLToPath(import.meta.url)));
-const stamp = path.join(root, 'dist', '.built');
+const dist = path.join(root, 'dist');
+const stamp = path.join(dist, '.built');
 
+/** The latest change below a folder; a folder's own time tells of removed files. */
 function newest(dir) {
-  return Math.max(
-    0,
-    ...readdirSync(dir, { withFileTypes: true, recursive: true }).map(
-      (entry) => statSync(path.join(entry.parentPath ?? entry.path, entry.name)).mtimeMs,
-    ),
-  );
+  const entries = readdirSync(dir, { withFileTypes: true, recursive: true });
+  const paths = entries.map((entry) => path.join(entry.parentPath ?? entry.path, entry.name));
+  return Math.max(...[dir, ...paths].map((file) => statSync(file).mtimeMs));
 }
 
-const sources = Math.max(newest(path.join(root, 'src')), statSync(path.join(root, 'tsconfig.build.json')).mtimeMs);
-if (!existsSync(stamp) || statSync(stamp).mtimeMs < sources) {
+function isCurrent() {
+  const configs = ['tsconfig.json', 'tsconfig.build.json'].map((name) => statSync(path.join(root, name)).mtimeMs);
+  const changedAt = Math.max(newest(path.join(root, 'src')), ...configs);
+  return existsSync(stamp) && statSync(stamp).mtimeMs >= changedAt;
+}
+
+/** Compiles beside dist/ and puts the result in its place: a program that runs from dist/ never sees half a build. */
+function build() {
   const tsc = path.join(root, 'node_modules', 'typescript', 'bin', 'tsc');
   if (!existsSync(tsc)) {
     process.stderr.write('build: the compiler is not installed; run `npm ci` first\n');
-    process.exit(1);
+    return 1;
   }
-  rmSync(path.join(root, 'dist'), { recursive: true, force: true });
-  const result = spawnSync(process.execPath, [tsc, '-p', path.join(root, 'tsconfig.build.json')], { stdio: 'inherit' });
-  if (result.status !== 0) process.exit(1);
-  const assets = path.join(root, 'src', 'ui', 'static');
-  if (existsSync(assets)) cpSync(assets, path.join(root, 'dist', 'ui', 'static'), { recursive: true });
-  chmodSync(path.join(root, 'dist', 'cli', 'main.js'), 0o755);
-  writeFileSync(stamp, '');
+  const startedAt = new Date();
+  const cache = path.join(root, '.cache');
+  mkdirSync(cache, { recursive: true });
+  const next = mkdtempSync(path.join(cache, 'build-'));
+  try {
+    const args = [tsc, '-p', path.join(root, 'tsconfig.build.json'), '--outDir', path.join(next, 'dist')];
+    const result = spawnSync(process.execPath, args, { stdio: 'inherit' });
+    if (result.status !== 0) return 1;
+    const assets = path.join(root, 'src', 'ui', 'static');
+    if (existsSync(assets)) cpSync(assets, path.join(next, 'dist', 'ui', 'static'), { recursive: true });
+    chmodSync(path.join(next, 'dist', 'cli', 'main.js'), 0o755);
+    writeFileSync(path.join(next, 'dist', '.built'), '');
+    utimesSync(path.join(next, 'dist', '.built'), startedAt, startedAt);
+    if (existsSync(dist)) renameSync(dist, path.join(next, 'old'));
+    renameSync(path.join(next, 'dist'), dist);
+  } finally {
+    rmSync(next, { recursive: true, force: true });
+  }
+  return 0;
 }
+
+process.exitCode = isCurrent() ? 0 : build();
