@@ -1,0 +1,112 @@
+// One trace: what it is, and its waterfall.
+import { read } from './api.js';
+import { serviceColours } from './colours.js';
+import { fill, h } from './dom.js';
+import { count, dateTime, duration } from './format.js';
+import { buildTrace } from './trace-model.js';
+import { serviceChip } from './trace-row.js';
+import { waterfall } from './waterfall.js';
+
+/** Draws the page; `span` in the parameters names a span to open and to scroll to. */
+export async function tracePage(page, traceId, parameters) {
+  const [data] = await read(`/api/traces/${encodeURIComponent(traceId)}`);
+  const trace = buildTrace(data);
+  const colours = serviceColours([...trace.services.keys()]);
+  document.title = `${trace.root.service}: ${trace.root.name} · Tracecar`;
+  const chart = waterfall(trace, colours);
+  fill(page, h('div', { class: 'trace' }, heading(trace, colours), toolbar(chart), chart.element));
+  const chosen = parameters.get('span');
+  if (chosen !== null) chart.reveal(chosen);
+}
+
+function heading(trace, colours) {
+  const id = encodeURIComponent(trace.traceId);
+  const fact = (label, value, more = {}) => h('div', more, h('dt', {}, label), h('dd', {}, value));
+  const orphans = trace.roots.filter((node) => node.missingParent !== null).length;
+  return h(
+    'header',
+    { class: 'trace-head' },
+    h(
+      'div',
+      { class: 'trace-name' },
+      h(
+        'h1',
+        {},
+        h('span', { class: 'service', style: { '--service': colours.get(trace.root.service) } }, trace.root.service),
+        ' ',
+        h('span', { class: 'trace-title-operation' }, trace.root.name),
+      ),
+      h(
+        'p',
+        {},
+        h('code', { class: 'id' }, trace.traceId),
+        h('a', { href: `/api/traces/${id}?prettyPrint=true` }, 'Jaeger JSON'),
+        h('a', { href: `/api/v3/traces/${id}` }, 'OTLP JSON'),
+      ),
+    ),
+    h(
+      'dl',
+      { class: 'facts' },
+      fact('Start', dateTime(trace.startUs)),
+      fact('Duration', duration(trace.durationUs)),
+      fact('Spans', trace.nodes.length.toLocaleString('en-US')),
+      fact('Services', String(trace.services.size)),
+      fact('Depth', String(trace.depth)),
+      fact('Errors', trace.errorCount > 0 ? `⚠ ${trace.errorCount}` : '0', {
+        class: trace.errorCount > 0 ? 'errors' : '',
+      }),
+    ),
+    h(
+      'p',
+      { class: 'legend', 'aria-label': 'Services' },
+      [...trace.services].map((entry) => serviceChip(entry, colours)),
+    ),
+    orphans > 0 &&
+      h(
+        'p',
+        { class: 'warning' },
+        `⚠ This trace is incomplete: the parent of ${count(orphans, 'span')} is missing. Such spans stand at the top level, marked “parent missing”.`,
+      ),
+  );
+}
+
+function toolbar(chart) {
+  const found = h('output', { for: 'find' });
+  const next = (step) => {
+    const { position, total } = chart.nextMatch(step);
+    found.value = total === 0 ? 'no match' : `${position} of ${total}`;
+  };
+  const find = h('input', {
+    id: 'find',
+    type: 'search',
+    placeholder: 'Find: service, operation, attribute, id',
+    autocomplete: 'off',
+    spellcheck: 'false',
+    on: {
+      input: () => {
+        const total = chart.find(find.value);
+        found.value =
+          find.value.trim() === '' ? '' : total === 0 ? 'no match' : count(total, 'match').replace('matchs', 'matches');
+      },
+      keydown: (event) => {
+        if (event.key !== 'Enter') return;
+        event.preventDefault();
+        next(event.shiftKey ? -1 : 1);
+      },
+    },
+  });
+  const button = (label, click, title = '') => h('button', { type: 'button', title, on: { click } }, label);
+  return h(
+    'div',
+    { class: 'toolbar', role: 'toolbar', 'aria-label': 'Waterfall' },
+    h('label', { class: 'hidden', for: 'find' }, 'Find in this trace'),
+    find,
+    button('↑', () => next(-1), 'Previous match (Shift+Enter)'),
+    button('↓', () => next(1), 'Next match (Enter)'),
+    found,
+    h('span', { class: 'gap' }),
+    button('Next error', () => chart.nextError(), 'Go to the next span that failed'),
+    button('Expand all', () => chart.collapseAll(false)),
+    button('Collapse all', () => chart.collapseAll(true)),
+  );
+}
