@@ -1,6 +1,44 @@
-// The `sidecar` command.
-import { Command } from 'commander';
+// The `sidecar` command: flags from the option table, the sidecar's life bound to the process's.
+import { Command, Option } from 'commander';
+import { formatAddress } from '../runtime/address.ts';
+import { createLog } from '../runtime/log.ts';
+import { drainOnSignal } from '../runtime/shutdown.ts';
+import { type FlagValues, loadConfig } from '../sidecar/load-config.ts';
+import { startSidecar } from '../sidecar/main.ts';
+import { options } from '../sidecar/options.ts';
 
+/** Defines `tracecar sidecar`. */
 export function define(): Command {
-  return new Command();
+  const command = new Command().description('The proxy beside one workload.');
+  command.option(
+    '--config <FILE>',
+    'YAML with the long flag names as keys; flags beat environment, environment beats file',
+  );
+  for (const [name, option] of Object.entries(options)) {
+    const notes = [option.environment && `env ${option.environment}`, option.fallback && `default ${option.fallback}`];
+    const shown = notes.filter(Boolean).join(', ');
+    const flag = new Option(`--${name} <${option.argument}>`, shown ? `${option.meaning} (${shown})` : option.meaning);
+    if (option.repeat) flag.argParser((value: string, previous: string[] | undefined) => [...(previous ?? []), value]);
+    command.addOption(flag);
+  }
+  command.option('--log-level <LEVEL>', 'trace, debug, info, warn, error (env LOG_LEVEL, default info)');
+  return command.action(run);
+}
+
+async function run(parsed: Readonly<Record<string, string | string[] | undefined>>): Promise<void> {
+  const flags: FlagValues = Object.fromEntries(
+    Object.entries(parsed).map(([key, value]) => [key.replace(/[A-Z]/g, (upper) => `-${upper.toLowerCase()}`), value]),
+  );
+  const level = parsed.logLevel;
+  const log = createLog('sidecar', typeof level === 'string' ? level : undefined);
+  const sidecar = await startSidecar(loadConfig(flags, process.env), log);
+  drainOnSignal(log, () => sidecar.drain());
+  log.info(
+    {
+      inbound: sidecar.inbound.map(String),
+      outbound: sidecar.outbound.map(String),
+      admin: formatAddress(sidecar.admin),
+    },
+    'listening',
+  );
 }

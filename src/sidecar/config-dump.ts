@@ -1,0 +1,55 @@
+// The effective configuration with where each value came from, secrets masked: what /config_dump shows.
+import { formatAddress } from '../runtime/address.ts';
+import type { ListenTarget, Origin, SidecarConfig } from './config.ts';
+
+export type ConfigDump = Readonly<Record<string, { readonly value: unknown; readonly origin: Origin }>>;
+
+/** Header names whose values are shown; any other may be a credential. */
+const openHeaders = new Set(['content-type', 'user-agent']);
+
+/**
+ * The dump of a configuration.
+ * @param origins by the flag's long name; what is missing there came by default
+ */
+export function dumpConfig(config: SidecarConfig, origins: ReadonlyMap<string, Origin>): ConfigDump {
+  const pairs = (list: readonly ListenTarget[]) =>
+    list.map(({ listen, target }) => `${formatAddress(listen)}=${formatAddress(target)}`);
+  const { exporter, sampling } = config;
+  const values: Readonly<Record<string, unknown>> = {
+    capture: 'none',
+    inbound: pairs(config.inbound),
+    outbound: pairs(config.outbound),
+    service: config.service,
+    resource: Object.fromEntries(config.resource),
+    'otlp-endpoint': maskUserinfo(exporter.tracesEndpoint || exporter.endpoint),
+    'otlp-protocol': exporter.protocol,
+    'otlp-headers': Object.fromEntries(
+      Object.entries(exporter.headers).map(([name, value]) => [name, openHeaders.has(name) ? value : '***']),
+    ),
+    'otlp-timeout': `${exporter.timeoutMs}ms`,
+    'otlp-compression': exporter.compression,
+    'max-queue-size': exporter.maxQueueSize,
+    'max-export-batch-size': exporter.maxExportBatchSize,
+    'schedule-delay': `${exporter.scheduleDelayMs}ms`,
+    'sampling-client': sampling.clientPercent,
+    'sampling-random': sampling.randomPercent,
+    'sampling-overall': sampling.overallPercent,
+    propagators: config.propagators,
+    'request-id': config.requestId,
+    'max-added-head': config.maxAddedHeadBytes,
+    'connect-timeout': `${config.connectTimeoutMs}ms`,
+    'drain-timeout': `${config.drainTimeoutMs}ms`,
+    tag: config.customTags,
+    'max-path-tag-length': config.maxPathTagLength,
+    'allow-query': config.allowedQueryParameters,
+    'span-attributes': config.spanAttributes,
+    admin: formatAddress(config.admin),
+  };
+  return Object.fromEntries(
+    Object.entries(values).map(([key, value]) => [key, { value, origin: origins.get(key) ?? 'default' }]),
+  );
+}
+
+function maskUserinfo(url: string): string {
+  return url.replace(/\/\/[^/@]*@/, '//***@');
+}

@@ -1,0 +1,288 @@
+// One connection from the client joined to one to the server, for life: bytes, back-pressure, and how each end ends.
+import { connect, type Socket } from 'node:net';
+import type { Address } from '../runtime/address.ts';
+import { errorCode } from '../runtime/usage-error.ts';
+import { nowMs } from './clock.ts';
+import type { Direction } from './config.ts';
+import { containWriteErrors } from './contained-writes.ts';
+import type { ResponseFlag } from './exchange.ts';
+import { isInternalAddress } from './exclusions.ts';
+import type { ConnectionFacts } from './export/span-encoder.ts';
+import { type ByteSink, Http1Observer, type ObserverEvents } from './http1-observer.ts';
+import { bump, type Protocol } from './stats.ts';
+import type { TracedConnection, Tracer } from './tracer.ts';
+
+export interface ConnectionOptions {
+  readonly direction: Direction;
+  readonly target: Address;
+  readonly upstreamCluster: string;
+  readonly connectTimeoutMs: number;
+}
+
+const keepAliveDelayMs = 30_000;
+/** How long a refusal waits for the client's first bytes, so that the span can say which request it cost. */
+const refusalGraceMs = 20;
+/** How long a client that has had its answer may take to notice that the server is gone. */
+const lingerMs = 1_000;
+/** Up to here a string is the cheaper carrier (it needs no buffer of its own), above it a copy. */
+const maxStringBytes = 16 << 10;
+
+/** Every upstream socket reads into this one: a chunk is copied out before the callback returns. */
+const sharedReadBuffer = Buffer.allocUnsafeSlow(64 << 10);
+
+let nextId = 1;
+
+export class Connection implements TracedConnection, ByteSink, ObserverEvents {
+  readonly id = nextId++;
+  readonly startMs = nowMs();
+  readonly internal: boolean;
+  readonly options: ConnectionOptions;
+  readonly clientAddress: string;
+  readonly clientPort: number;
+  protocol: Protocol = 'unknown';
+  degradedReason = '';
+  bytesFromClient = 0;
+  bytesFromServer = 0;
+  readonly observer: Http1Observer;
+  readonly #tracer: Tracer;
+  readonly #client: Socket;
+  readonly #server: Socket;
+  readonly #onClosed: (connection: Connection) => void;
+  readonly #onFault: (error: unknown) => void;
+  #facts: ConnectionFacts | undefined;
+  #attributes: Uint8Array | undefined;
+  #connected = false;
+  #connectTimer: NodeJS.Timeout | undefined;
+  #lingerTimer: NodeJS.Timeout | undefined;
+  /** Nothing can be written to the server any more: what the client sends is read and dropped. */
+  #serverDeaf = false;
+  /** What ended the connection first. */
+  #cause: { readonly flag: ResponseFlag; readonly errorType: string } | undefined;
+  #closedSides = 0;
+
+  constructor(
+    client: Socket,
+    options: ConnectionOptions,
+    tracer: Tracer,
+    onClosed: (connection: Connection) => void,
+    onFault: (error: unknown) => void,
+  ) {
+    this.options = options;
+    this.#tracer = tracer;
+    this.#client = client;
+    this.#onClosed = onClosed;
+    this.#onFault = onFault;
+    this.clientAddress = plainAddress(client.remoteAddress ?? '');
+    this.clientPort = client.remotePort ?? 0;
+    this.internal = isInternalAddress(this.clientAddress);
+    this.observer = new Http1Observer(tracer, this, this, this);
+    this.#server = this.#connect();
+    this.#watchClient();
+    this.#watchServer();
+  }
+
+  // What spans say of the connection: complete only once the upstream address is known, so made at the first use.
+
+  get facts(): ConnectionFacts {
+    if (this.#facts !== undefined) return this.#facts;
+    const { direction, target, upstreamCluster } = this.options;
+    const facts: ConnectionFacts = {
+      direction,
+      clientAddress: this.clientAddress,
+      clientPort: this.clientPort,
+      upstreamAddress: plainAddress(this.#server.remoteAddress ?? target.host),
+      upstreamPort: target.port,
+      upstreamCluster,
+    };
+    if (this.#connected) this.#facts = facts;
+    return facts;
+  }
+
+  get attributes(): Uint8Array {
+    this.#attributes ??= this.#tracer.encoder.encodeConnection(this.facts);
+    return this.#attributes;
+  }
+
+  // ByteSink: request bytes on their way to the server.
+
+  write(data: Uint8Array | string): void {
+    if (this.#serverDeaf) return;
+    const room = typeof data === 'string' ? this.#server.write(data, 'latin1') : this.#server.write(data);
+    if (!room) this.#client.pause();
+  }
+
+  cork(): void {
+    this.#server.cork();
+  }
+
+  uncork(): void {
+    this.#server.uncork();
+  }
+
+  // ObserverEvents.
+
+  detected(protocol: Protocol): void {
+    this.protocol = protocol;
+  }
+
+  degraded(reason: string): void {
+    this.degradedReason = reason;
+    bump(this.#tracer.stats.degraded, reason);
+  }
+
+  faulted(error: unknown): void {
+    this.#onFault(error);
+  }
+
+  /** Ends the connection at once, as a drain's deadline does. */
+  destroy(): void {
+    this.#ended('-', 'shutdown');
+    this.#client.destroy();
+    this.#server.destroy();
+  }
+
+  #connect(): Socket {
+    const { host, port } = this.options.target;
+    this.#connectTimer = setTimeout(() => this.#connectFailed('timeout'), this.options.connectTimeoutMs);
+    return connect({
+      host,
+      port,
+      noDelay: true,
+      keepAlive: true,
+      keepAliveInitialDelay: keepAliveDelayMs,
+      allowHalfOpen: true,
+      onread: { buffer: sharedReadBuffer, callback: (length) => this.#serverBytes(length) },
+    });
+  }
+
+  #watchClient(): void {
+    const client = this.#client;
+    containWriteErrors(client, () => this.#server.resume());
+    client.on('data', (chunk: Buffer) => {
+      this.bytesFromClient += chunk.length;
+      this.observer.clientData(chunk);
+    });
+    client.on('drain', () => this.#server.resume());
+    client.on('end', () => {
+      this.observer.clientEnded();
+      if (!this.#serverDeaf) this.#server.end();
+    });
+    client.on('error', () => this.#ended('DC', 'client_disconnected'));
+    client.on('close', (broken: boolean) => this.#clientClosed(broken));
+  }
+
+  #watchServer(): void {
+    const server = this.#server;
+    containWriteErrors(server, () => this.#becomeDeaf());
+    server.on('connect', () => {
+      clearTimeout(this.#connectTimer);
+      this.#connected = true;
+    });
+    server.on('drain', () => this.#client.resume());
+    server.on('end', () => {
+      this.#ended('UC', '');
+      this.observer.serverEnded();
+      this.#client.end();
+    });
+    server.on('error', (error) => {
+      if (this.#connected) this.#ended('UC', errorType(error));
+      else this.#connectFailed(connectFailure(error));
+    });
+    server.on('close', (broken: boolean) => this.#serverClosed(broken));
+  }
+
+  #serverBytes(length: number): boolean {
+    this.bytesFromServer += length;
+    const small = length <= maxStringBytes;
+    const room = small
+      ? this.#client.write(sharedReadBuffer.latin1Slice(0, length), 'latin1')
+      : this.#client.write(Buffer.from(sharedReadBuffer.subarray(0, length)));
+    this.observer.serverData(sharedReadBuffer, length);
+    return room;
+  }
+
+  /** The server takes nothing more; the client's bytes are still read, so that the answer can reach it. */
+  #becomeDeaf(): void {
+    this.#serverDeaf = true;
+    this.#client.resume();
+  }
+
+  #connectFailed(reason: string): void {
+    if (this.#connected || this.#cause !== undefined) return;
+    clearTimeout(this.#connectTimer);
+    this.#ended('UF', `connection_${reason}`);
+    bump(this.#tracer.stats.of(this.options.direction).connectFailures, reason);
+    this.#becomeDeaf();
+    this.#server.destroy();
+    if (this.bytesFromClient > 0 || reason === 'timeout') this.#client.resetAndDestroy();
+    else {
+      const reset = () => setImmediate(() => this.#client.resetAndDestroy());
+      this.#lingerTimer = setTimeout(reset, refusalGraceMs);
+      this.#client.once('data', reset);
+    }
+  }
+
+  #clientClosed(broken: boolean): void {
+    this.#ended('DC', 'client_disconnected');
+    if (!this.#server.destroyed) {
+      if (broken) this.#server.resetAndDestroy();
+      else this.#server.destroySoon();
+    }
+    this.#sideClosed();
+  }
+
+  /** A reset is passed on as a reset, unless an early answer is still to reach a client that is busy sending. */
+  #serverClosed(broken: boolean): void {
+    clearTimeout(this.#connectTimer);
+    const client = this.#client;
+    if (!client.destroyed && this.#connected) {
+      if (broken && !this.observer.hasEarlyAnswer && client.writableLength === 0) client.resetAndDestroy();
+      else if (broken || this.#serverDeaf) {
+        client.end();
+        this.#becomeDeaf();
+        this.#lingerTimer = setTimeout(() => client.destroy(), lingerMs);
+      }
+    }
+    this.#sideClosed();
+  }
+
+  #ended(flag: ResponseFlag, type: string): void {
+    this.#cause ??= { flag, errorType: type };
+  }
+
+  #sideClosed(): void {
+    if (++this.#closedSides < 2) return;
+    clearTimeout(this.#lingerTimer);
+    this.observer.finish(this.#cause ?? { flag: '-', errorType: '' });
+    this.#onClosed(this);
+  }
+}
+
+/** IPv4 in IPv6 form is shown as IPv4. */
+function plainAddress(address: string): string {
+  return address.startsWith('::ffff:') ? address.slice(7) : address;
+}
+
+function errorType(error: unknown): string {
+  return errorCode(error) === 'ECONNRESET'
+    ? 'connection_reset'
+    : (errorCode(error) ?? 'connection_error').toLowerCase();
+}
+
+/** R8: refused, unreachable and timed out are told apart. */
+function connectFailure(error: unknown): string {
+  switch (errorCode(error)) {
+    case 'ECONNREFUSED':
+      return 'refused';
+    case 'ETIMEDOUT':
+      return 'timeout';
+    case 'EHOSTUNREACH':
+    case 'ENETUNREACH':
+      return 'unreachable';
+    case 'ENOTFOUND':
+    case 'EAI_AGAIN':
+      return 'dns';
+    default:
+      return 'failed';
+  }
+}

@@ -1,0 +1,37 @@
+// The bytes of a request head that came in several pieces: kept for reading, partly handed on already.
+
+const initialBytes = 2048;
+
+/** Accumulates a head; `forwarded` is how much of it has gone to the server as it came. */
+export class HeldHead {
+  bytes = Buffer.alloc(0);
+  length = 0;
+  forwarded = 0;
+
+  /** Adds `chunk[from..]`. */
+  append(chunk: Buffer, from: number): void {
+    const size = chunk.length - from;
+    if (this.length + size > this.bytes.length) {
+      const grown = Buffer.allocUnsafeSlow(Math.max(initialBytes, (this.length + size) * 2));
+      this.bytes.copy(grown, 0, 0, this.length);
+      this.bytes = grown;
+    }
+    chunk.copy(this.bytes, this.length, from);
+    this.length += size;
+  }
+
+  /** The bytes not handed on yet, as a copy, and marks them as handed on; undefined when there are none. */
+  take(): Buffer | undefined {
+    if (this.forwarded === this.length) return undefined;
+    const rest = Buffer.from(this.bytes.subarray(this.forwarded, this.length));
+    this.forwarded = this.length;
+    return rest;
+  }
+
+  clear(): void {
+    this.length = 0;
+    this.forwarded = 0;
+    // A long-lived idle connection must not keep a large head's buffer.
+    if (this.bytes.length > 16 << 10) this.bytes = Buffer.alloc(0);
+  }
+}

@@ -1,0 +1,144 @@
+// Every option of the sidecar in one table: flag, file key, environment variable, default, meaning.
+
+export interface Option {
+  readonly argument: string;
+  readonly repeat?: boolean;
+  readonly environment?: string;
+  readonly fallback: string;
+  readonly meaning: string;
+}
+
+const table = {
+  capture: { argument: 'none', fallback: 'none', meaning: 'how connections reach us: listen/target pairs' },
+  inbound: {
+    argument: 'LISTEN=TARGET',
+    repeat: true,
+    fallback: '',
+    meaning: 'connections to the workload, e.g. 15006=127.0.0.1:8080',
+  },
+  outbound: {
+    argument: 'LISTEN=TARGET',
+    repeat: true,
+    fallback: '',
+    meaning: 'connections of the workload, e.g. 15001=payments:8080',
+  },
+  service: { argument: 'NAME', environment: 'OTEL_SERVICE_NAME', fallback: '', meaning: 'service.name' },
+  resource: {
+    argument: 'k=v',
+    repeat: true,
+    environment: 'OTEL_RESOURCE_ATTRIBUTES',
+    fallback: '',
+    meaning: 'resource attributes',
+  },
+  'otlp-endpoint': {
+    argument: 'URL',
+    environment: 'OTEL_EXPORTER_OTLP_ENDPOINT',
+    fallback: 'http://127.0.0.1:4317',
+    meaning: 'the collector; with http/protobuf /v1/traces is appended',
+  },
+  'otlp-protocol': {
+    argument: 'grpc|http/protobuf',
+    environment: 'OTEL_EXPORTER_OTLP_PROTOCOL',
+    fallback: 'grpc',
+    meaning: 'how spans are sent',
+  },
+  'otlp-headers': {
+    argument: 'k=v',
+    repeat: true,
+    environment: 'OTEL_EXPORTER_OTLP_HEADERS',
+    fallback: '',
+    meaning: 'headers of each export request',
+  },
+  'otlp-timeout': {
+    argument: 'MS',
+    environment: 'OTEL_EXPORTER_OTLP_TIMEOUT',
+    fallback: '10000',
+    meaning: 'milliseconds one attempt may take',
+  },
+  'otlp-compression': {
+    argument: 'none|gzip',
+    environment: 'OTEL_EXPORTER_OTLP_COMPRESSION',
+    fallback: 'none',
+    meaning: 'compression of export requests',
+  },
+  'otlp-certificate': {
+    argument: 'FILE',
+    environment: 'OTEL_EXPORTER_OTLP_CERTIFICATE',
+    fallback: '',
+    meaning: 'trusted CA (PEM) of an https endpoint',
+  },
+  'otlp-client-certificate': {
+    argument: 'FILE',
+    environment: 'OTEL_EXPORTER_OTLP_CLIENT_CERTIFICATE',
+    fallback: '',
+    meaning: 'client certificate (PEM)',
+  },
+  'otlp-client-key': {
+    argument: 'FILE',
+    environment: 'OTEL_EXPORTER_OTLP_CLIENT_KEY',
+    fallback: '',
+    meaning: 'key of the client certificate (PEM)',
+  },
+  'max-queue-size': {
+    argument: 'N',
+    environment: 'OTEL_BSP_MAX_QUEUE_SIZE',
+    fallback: '8192',
+    meaning: 'spans that may wait; more are dropped and counted',
+  },
+  'max-export-batch-size': {
+    argument: 'N',
+    environment: 'OTEL_BSP_MAX_EXPORT_BATCH_SIZE',
+    fallback: '200',
+    meaning: 'spans per export request',
+  },
+  'schedule-delay': {
+    argument: 'MS',
+    environment: 'OTEL_BSP_SCHEDULE_DELAY',
+    fallback: '1000',
+    meaning: 'milliseconds until a batch that is not full is sent',
+  },
+  'sampling-client': { argument: 'PCT', fallback: '100', meaning: "Envoy's client_sampling" },
+  'sampling-random': {
+    argument: 'PCT',
+    fallback: '100',
+    meaning: "Envoy's random_sampling; also from OTEL_TRACES_SAMPLER and OTEL_TRACES_SAMPLER_ARG",
+  },
+  'sampling-overall': { argument: 'PCT', fallback: '100', meaning: "Envoy's overall_sampling" },
+  propagators: {
+    argument: 'LIST',
+    environment: 'OTEL_PROPAGATORS',
+    fallback: 'tracecontext,baggage,b3multi',
+    meaning: 'formats written, beside each that came in: tracecontext, baggage, b3, b3multi, jaeger, ottrace',
+  },
+  'request-id': {
+    argument: 'generate|keep|off',
+    fallback: 'generate',
+    meaning: 'x-request-id: made when absent, or left alone; one that came in is never changed',
+  },
+  'max-added-head': { argument: 'BYTES', fallback: '8192', meaning: 'add nothing to a head that would pass this size' },
+  'connect-timeout': { argument: 'D', fallback: '10s', meaning: 'time to reach the target' },
+  'drain-timeout': { argument: 'D', fallback: '25s', meaning: 'how long connections may last after SIGTERM' },
+  tag: {
+    argument: 'NAME=literal:V|header:H[:DEFAULT]|env:E[:DEFAULT]|baggage:K',
+    repeat: true,
+    fallback: '',
+    meaning: 'custom tags',
+  },
+  'max-path-tag-length': { argument: 'N', fallback: '256', meaning: 'bytes of the path shown in spans' },
+  'allow-query': {
+    argument: 'NAME',
+    repeat: true,
+    fallback: '',
+    meaning: 'query parameters whose values spans may show',
+  },
+  'span-attributes': {
+    argument: 'envoy|semconv|both',
+    fallback: 'both',
+    meaning: "Envoy's tag names, OpenTelemetry's stable HTTP conventions, or both",
+  },
+  admin: { argument: 'HOST:PORT', fallback: '127.0.0.1:15000', meaning: 'admin pages and metrics' },
+} as const satisfies Readonly<Record<string, Option>>;
+
+export type OptionName = keyof typeof table;
+
+export const options: Readonly<Record<OptionName, Option>> = table;

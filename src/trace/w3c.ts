@@ -1,0 +1,47 @@
+// W3C Trace Context (level 2): traceparent and tracestate.
+import { isSpanId, isTraceId, type ParsedContext, type SpanContext } from './context.ts';
+
+const maxTraceStateMembers = 32;
+const traceStateMember =
+  /^(?:[a-z0-9][a-z0-9_\-*/]{0,255}|[a-z0-9][a-z0-9_\-*/]{0,240}@[a-z][a-z0-9_\-*/]{0,13})=[\x20-\x2b\x2d-\x3c\x3e-\x7e]{0,255}[\x21-\x2b\x2d-\x3c\x3e-\x7e]$/;
+
+/** Parses a traceparent value (section 3.2); undefined when it is invalid. Later versions are read by their first 55. */
+export function parseTraceparent(value: string): ParsedContext | undefined {
+  if (value.length < 55 || value[2] !== '-' || value[35] !== '-' || value[52] !== '-') return undefined;
+  const version = value.slice(0, 2);
+  if (version === '00' ? value.length !== 55 : !isLaterVersion(version, value)) return undefined;
+  const traceId = value.slice(3, 35);
+  const spanId = value.slice(36, 52);
+  const flags = value.slice(53, 55);
+  if (!isTraceId(traceId) || !isSpanId(spanId) || !/^[0-9a-f]{2}$/.test(flags)) return undefined;
+  const bits = Number.parseInt(flags, 16);
+  return { traceId, spanId, sampled: (bits & 1) === 1, debug: false, traceId64: false, randomFlag: (bits & 2) === 2 };
+}
+
+function isLaterVersion(version: string, value: string): boolean {
+  if (!/^[0-9a-f]{2}$/.test(version) || version === 'ff') return false;
+  return value.length === 55 || value[55] === '-';
+}
+
+/** `00-<trace id>-<span id>-<flags>`; of the flags only sampled and random-trace-id are passed on. */
+export function formatTraceparent(context: SpanContext): string {
+  const flags = (context.sampled ? 1 : 0) + (context.randomFlag ? 2 : 0);
+  return `00-${context.traceId}-${context.spanId}-0${flags}`;
+}
+
+/**
+ * Whether the tracestate lines, joined, are a legal list (section 3.3): at most 32 members, legal keys and values,
+ * no key twice. Empty members and white space around members are legal.
+ */
+export function isTraceStateValid(lines: readonly string[]): boolean {
+  const keys = new Set<string>();
+  for (const part of lines.join(',').split(',')) {
+    const member = part.replace(/^[ \t]+|[ \t]+$/g, '');
+    if (member === '') continue;
+    if (!traceStateMember.test(member)) return false;
+    const key = member.slice(0, member.indexOf('='));
+    if (keys.has(key) || keys.size === maxTraceStateMembers) return false;
+    keys.add(key);
+  }
+  return true;
+}

@@ -1,0 +1,318 @@
+// Finds the end of an HTTP/1 message head and the known fields in it, one pass over the bytes, resumable at any byte.
+import { hexValue, isTargetByte, isTokenByte, isValueByte, lowerByte } from './characters.ts';
+import type { FieldNames } from './field-names.ts';
+
+const CR = 0x0d;
+const LF = 0x0a;
+const SP = 0x20;
+const COLON = 0x3a;
+
+/** Why a head is in doubt (R6): the reasons a connection turns opaque for. */
+export type HeadDoubt =
+  | 'not_http'
+  | 'bad_request_line'
+  | 'bad_status_line'
+  | 'bare_lf'
+  | 'bare_cr'
+  | 'bad_field_name'
+  | 'bad_field_value'
+  | 'obs_fold'
+  | 'head_too_large'
+  | 'too_many_fields';
+
+const State = {
+  leading: 0,
+  leadingLf: 1,
+  method: 2,
+  target: 3,
+  version: 4,
+  lineCr: 5,
+  lineLf: 6,
+  statusCode: 7,
+  reason: 8,
+  lineStart: 9,
+  name: 10,
+  value: 11,
+  valueLf: 12,
+  endLf: 13,
+} as const;
+
+const version1 = Uint8Array.from('HTTP/1.', (char) => char.charCodeAt(0));
+/** Longer than any registered method; what is longer is not HTTP, and must not be held back. */
+const maxMethodBytes = 32;
+export const maxHeadBytes = 64 << 10;
+const maxFields = 512;
+
+/** Numbers kept for each field that `FieldNames` knows: name start, value start, value end, line end. */
+const perField = 5;
+
+/**
+ * Scans a request head (RFC 9112 section 3) or a response head (section 4), strictly: what two parsers could read
+ * differently is a doubt, not a message. Offsets are relative to the head's first byte.
+ */
+export class HeadScanner {
+  /** Set when `scan` returns -1. */
+  doubt: HeadDoubt = 'not_http';
+  methodStart = 0;
+  methodEnd = 0;
+  targetEnd = 0;
+  /** The minor version: 0 or 1. */
+  minorVersion = 1;
+  statusCode = 0;
+  /** Whether any byte of the head is above 0x7F. */
+  nonAscii = false;
+  /** How many known fields were found; `fields` holds them in order. */
+  knownCount = 0;
+  /** Known fields: id, line start, value start, value end, line end (after CRLF). */
+  fields = new Int32Array(perField * 32);
+
+  readonly #names: FieldNames;
+  readonly #request: boolean;
+  #state: number = State.leading;
+  #offset = 0;
+  #mark = 0;
+  #lineStart = 0;
+  #fieldCount = 0;
+  #nameHash = 0;
+  #fieldId = -1;
+  #valueStart = 0;
+
+  constructor(kind: 'request' | 'response', names: FieldNames) {
+    this.#names = names;
+    this.#request = kind === 'request';
+    this.reset();
+  }
+
+  /** Makes ready for the next head. */
+  reset(): void {
+    this.#state = this.#request ? State.leading : State.version;
+    this.#offset = 0;
+    this.#mark = 0;
+    this.#fieldCount = 0;
+    this.knownCount = 0;
+    this.methodStart = 0;
+    this.nonAscii = false;
+    this.statusCode = 0;
+  }
+
+  /** Whether the start line has been read and found good: from then on this is HTTP/1. */
+  get pastStartLine(): boolean {
+    return this.#state >= State.lineStart;
+  }
+
+  /** Whether nothing but leading CRLFs has been seen. */
+  get atStart(): boolean {
+    return this.#state <= State.leadingLf && this.#request;
+  }
+
+  /**
+   * Reads on. `bytes[base..to)` is the head from its first byte on, as far as it has come.
+   * @returns the index after the head's blank line, 0 when more is needed, -1 when in doubt (see `doubt`)
+   */
+  scan(bytes: Uint8Array, base: number, to: number): number {
+    let p = base + this.#offset;
+    while (p < to) {
+      switch (this.#state) {
+        case State.value: {
+          p = this.#scanValue(bytes, p, to);
+          if (p < to) {
+            const byte = bytes[p]!;
+            if (byte !== CR) return this.#fail(byte === LF ? 'bare_lf' : 'bad_field_value');
+            this.#endValue(bytes, base, p);
+            this.#state = State.valueLf;
+            p++;
+          }
+          break;
+        }
+        case State.name: {
+          let hash = this.#nameHash;
+          while (p < to && isTokenByte[bytes[p]!] === 1) hash = (Math.imul(hash, 31) + lowerByte[bytes[p++]!]!) | 0;
+          this.#nameHash = hash;
+          if (p < to) {
+            if (bytes[p] !== COLON || p - base === this.#lineStart) return this.#fail('bad_field_name');
+            this.#fieldId = this.#names.find(hash, bytes, base + this.#lineStart, p);
+            this.#valueStart = p + 1 - base;
+            this.#state = State.value;
+            p++;
+          }
+          break;
+        }
+        case State.valueLf:
+          if (bytes[p] !== LF) return this.#fail('bare_cr');
+          p++;
+          this.#keepField(p - base);
+          if (++this.#fieldCount > maxFields) return this.#fail('too_many_fields');
+          this.#state = State.lineStart;
+          break;
+        case State.lineStart: {
+          const byte = bytes[p]!;
+          if (byte === CR) {
+            this.#state = State.endLf;
+            p++;
+          } else if (byte === SP || byte === 0x09) return this.#fail('obs_fold');
+          else if (byte === LF) return this.#fail('bare_lf');
+          else {
+            this.#lineStart = p - base;
+            this.#nameHash = 0;
+            this.#state = State.name;
+          }
+          break;
+        }
+        case State.endLf:
+          if (bytes[p] !== LF) return this.#fail('bare_cr');
+          this.#offset = p + 1 - base;
+          return p + 1;
+        default:
+          p = this.#request ? this.#scanRequestLine(bytes, base, p, to) : this.#scanStatusLine(bytes, p, to);
+          if (p < 0) return -1;
+      }
+      if (p - base > maxHeadBytes) return this.#fail('head_too_large');
+    }
+    this.#offset = p - base;
+    return 0;
+  }
+
+  #scanValue(bytes: Uint8Array, from: number, to: number): number {
+    let p = from;
+    let high = 0;
+    while (p < to) {
+      const byte = bytes[p]!;
+      if (isValueByte[byte] === 0) break;
+      high |= byte;
+      p++;
+    }
+    if (high > 0x7f) this.nonAscii = true;
+    return p;
+  }
+
+  /** Trims optional white space (RFC 9110 section 5.5) around the value that ends at `p`. */
+  #endValue(bytes: Uint8Array, base: number, p: number): void {
+    if (this.#fieldId < 0) return;
+    let start = base + this.#valueStart;
+    let end = p;
+    while (start < end && (bytes[start] === SP || bytes[start] === 0x09)) start++;
+    while (end > start && (bytes[end - 1] === SP || bytes[end - 1] === 0x09)) end--;
+    this.#valueStart = start - base;
+    this.#mark = end - base;
+  }
+
+  #keepField(lineEnd: number): void {
+    if (this.#fieldId < 0) return;
+    const at = this.knownCount * perField;
+    if (at + perField > this.fields.length) {
+      const grown = new Int32Array(this.fields.length * 2);
+      grown.set(this.fields);
+      this.fields = grown;
+    }
+    this.fields[at] = this.#fieldId;
+    this.fields[at + 1] = this.#lineStart;
+    this.fields[at + 2] = this.#valueStart;
+    this.fields[at + 3] = this.#mark;
+    this.fields[at + 4] = lineEnd;
+    this.knownCount++;
+  }
+
+  /** One step of `CRLF* method SP target SP HTTP/1.x CRLF`; -1 on a doubt. */
+  #scanRequestLine(bytes: Uint8Array, base: number, from: number, to: number): number {
+    let p = from;
+    const byte = bytes[p]!;
+    switch (this.#state) {
+      case State.leading:
+        if (byte === CR) this.#state = State.leadingLf;
+        else {
+          this.methodStart = p - base;
+          this.#state = State.method;
+          return p;
+        }
+        return p + 1;
+      case State.leadingLf:
+        if (byte !== LF) return this.#fail('not_http');
+        this.#state = State.leading;
+        return p + 1;
+      case State.method:
+        if (isTokenByte[byte] === 1) {
+          return p - base - this.methodStart < maxMethodBytes ? p + 1 : this.#fail('not_http');
+        }
+        if (byte !== SP || p - base === this.methodStart) return this.#fail('not_http');
+        this.methodEnd = p - base;
+        this.#state = State.target;
+        return p + 1;
+      case State.target: {
+        const start = p;
+        let high = 0;
+        while (p < to && isTargetByte[bytes[p]!] === 1) high |= bytes[p++]!;
+        if (high > 0x7f) this.nonAscii = true;
+        if (p > start) return p;
+        if (byte !== SP || p - base === this.methodEnd + 1) return this.#fail('bad_request_line');
+        this.targetEnd = p - base;
+        this.#mark = 0;
+        this.#state = State.version;
+        return p + 1;
+      }
+      case State.version:
+        return this.#scanVersion(byte, p, 'bad_request_line', State.lineCr);
+      default:
+        return this.#scanLineEnd(byte, p, 'bad_request_line');
+    }
+  }
+
+  /** One step of `HTTP/1.x SP 3DIGIT [SP reason] CRLF`; -1 on a doubt. */
+  #scanStatusLine(bytes: Uint8Array, from: number, to: number): number {
+    const byte = bytes[from]!;
+    switch (this.#state) {
+      case State.version:
+        return this.#scanVersion(byte, from, 'bad_status_line', State.statusCode);
+      case State.statusCode: {
+        // #mark is 8 here: the space, then three digits.
+        const at = this.#mark++;
+        if (at === 8) return byte === SP ? from + 1 : this.#fail('bad_status_line');
+        if (at < 12) {
+          const digit = hexValue[byte]!;
+          if (digit > 9 || (at === 9 && digit === 0)) return this.#fail('bad_status_line');
+          this.statusCode = this.statusCode * 10 + digit;
+          return from + 1;
+        }
+        if (byte === SP) this.#state = State.reason;
+        else if (byte === CR) this.#state = State.lineLf;
+        else return this.#fail('bad_status_line');
+        return from + 1;
+      }
+      case State.reason: {
+        let p = from;
+        while (p < to && isValueByte[bytes[p]!] === 1) p++;
+        if (p > from) return p;
+        return this.#scanLineEnd(byte, from, 'bad_status_line', true);
+      }
+      default:
+        return this.#scanLineEnd(byte, from, 'bad_status_line');
+    }
+  }
+
+  #scanVersion(byte: number, p: number, doubt: HeadDoubt, next: number): number {
+    const at = this.#mark++;
+    if (at < 7) {
+      if (byte !== version1[at]) return this.#fail(doubt);
+    } else {
+      if (byte !== 0x30 && byte !== 0x31) return this.#fail(doubt);
+      this.minorVersion = byte - 0x30;
+      this.#state = next;
+    }
+    return p + 1;
+  }
+
+  #scanLineEnd(byte: number, p: number, doubt: HeadDoubt, inReason = false): number {
+    if (this.#state === State.lineCr || inReason) {
+      if (byte !== CR) return this.#fail(byte === LF ? 'bare_lf' : doubt);
+      this.#state = State.lineLf;
+    } else {
+      if (byte !== LF) return this.#fail('bare_cr');
+      this.#state = State.lineStart;
+    }
+    return p + 1;
+  }
+
+  #fail(doubt: HeadDoubt): -1 {
+    this.doubt = doubt;
+    return -1;
+  }
+}
