@@ -1,6 +1,98 @@
-// The `demo` command.
+// The `demo` command: four services that know nothing of tracing, a sidecar beside each, the collector, traffic.
+import { createServer } from 'node:net';
 import { Command } from 'commander';
+import { parseAddress } from '../runtime/address.ts';
+import { close, listen } from '../runtime/listen.ts';
+import { UsageError } from '../runtime/usage-error.ts';
+import { ChildEnded, type ChildGroup } from './demo/children.ts';
+import { runLive } from './demo/live.ts';
+import { startMesh } from './demo/mesh.ts';
+import { runOnce } from './demo/once.ts';
+
+interface Flags {
+  readonly port: string;
+  readonly jaeger: readonly string[];
+  readonly zipkin: readonly string[];
+  readonly once?: true;
+  readonly json?: true;
+  readonly spans?: string;
+}
 
 export function define(): Command {
-  return new Command();
+  return new Command()
+    .description('A mesh of four services without any tracing, a sidecar each, the collector and the viewer.')
+    .option('--port <port>', 'port of the viewer (0: any free one)', '16686')
+    .option('--jaeger <url>', 'feed this Jaeger (OTLP) as well; repeat for more', collectUrl('--jaeger'), [])
+    .option('--zipkin <url>', 'feed this Zipkin (…/api/v2/spans) as well; repeat for more', collectUrl('--zipkin'), [])
+    .option('--once', 'send a fixed amount of traffic, check every trace, show one, exit')
+    .option('--spans <file>', 'with --once: write the spans of the run to FILE as JSON')
+    .option('--json', 'with --once: print the result as JSON, with the spans unless --spans takes them')
+    .action(run);
+}
+
+function collectUrl(flag: string) {
+  return (value: string, before: readonly string[]) => {
+    if (!/^https?:\/\/./.test(value) || !URL.canParse(value)) {
+      throw new UsageError(`${flag}: "${value}" is not an http URL`);
+    }
+    return [...before, value];
+  };
+}
+
+async function run(flags: Flags): Promise<void> {
+  if (!flags.once && (flags.json || flags.spans !== undefined)) throw new UsageError('--json and --spans need --once');
+  const viewerPort = await reserveViewerPort(flags.port);
+  const state = stopOnSignal();
+  const exitCode = await serve(flags, viewerPort, state.onGroup).catch((error: unknown) => {
+    if (state.stopping()) return undefined;
+    if (error instanceof ChildEnded) throw new Error(`demo: ${error.message}`);
+    throw error;
+  });
+  // A signal ends the process when the children are gone; until then nothing more is to be done here.
+  if (state.stopping()) return;
+  process.exit(exitCode ?? 1);
+}
+
+async function serve(flags: Flags, viewerPort: number, onGroup: (group: ChildGroup) => void): Promise<number> {
+  const mesh = await startMesh(
+    { viewerPort, jaeger: flags.jaeger, zipkin: flags.zipkin, usualPorts: !flags.once },
+    onGroup,
+  );
+  try {
+    if (!flags.once) return await runLive(mesh);
+    const options = { json: flags.json === true, ...(flags.spans === undefined ? {} : { spansFile: flags.spans }) };
+    return await Promise.race([runOnce(mesh, options), mesh.group.failed]);
+  } finally {
+    await mesh.group.stop();
+  }
+}
+
+// Asked before anything starts, so that a taken port is one line and nothing to clean up.
+async function reserveViewerPort(text: string): Promise<number> {
+  if (!/^\d+$/.test(text)) throw new UsageError(`--port: "${text}" is not a port`);
+  const server = createServer();
+  const { port } = await listen(server, parseAddress(text, '--port'), '--port');
+  await close(server);
+  return port;
+}
+
+function stopOnSignal(): { stopping(): boolean; onGroup(group: ChildGroup): void } {
+  let group: ChildGroup | undefined;
+  let stopping = false;
+  for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
+    process.on(signal, () => {
+      // A second signal does not wait: the children are killed as this process exits.
+      if (stopping) process.exit(1);
+      stopping = true;
+      const done = group === undefined ? Promise.resolve() : group.stop();
+      done.finally(() => process.exit(0));
+    });
+  }
+  return {
+    stopping: () => stopping,
+    onGroup(next) {
+      group = next;
+      if (stopping) next.stop();
+    },
+  };
 }
