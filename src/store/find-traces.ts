@@ -23,7 +23,7 @@ export async function findTraces(
   for (const trace of store.newestFirst()) {
     if (found.length >= limit) break;
     if (matches(trace)) {
-      answerBytes += trace.bytes;
+      answerBytes += trace.encodedBytes;
       if (answerBytes > maxAnswerBytes && found.length > 0) break;
       found.push(trace);
     }

@@ -1,15 +1,22 @@
 // A span at rest: its encoded bytes, and beside them the few fields that searches look at.
 import { decodeRequest } from '../formats/otlp/decode.ts';
-import { spanTag, statusTag } from '../formats/otlp/fields.ts';
+import { spanTag } from '../formats/otlp/fields.ts';
 import type { KeyValue, Scope, Span, SpanKind } from '../formats/otlp/span.ts';
 import { ProtobufReader } from '../wire/protobuf-reader.ts';
 import { type Frame, type FramedSpans, joinRequest } from './request-slices.ts';
 
-/** The surroundings that the spans of one ScopeSpans share in memory. */
+/** One received request: the memory that its spans and their frames are views of. */
+export interface Chunk {
+  readonly bytes: Uint8Array;
+  /** How many of its spans are stored. */
+  spans: number;
+  groups: number;
+}
+
+/** What the spans of one ScopeSpans share. */
 export interface SpanGroup extends Frame {
   readonly service: string;
-  /** How many stored spans point here; the frame's bytes are given back with the last. */
-  references: number;
+  readonly chunk: Chunk;
 }
 
 export interface IndexedSpan {
@@ -19,8 +26,6 @@ export interface IndexedSpan {
   readonly kind: SpanKind;
   readonly startTimeUnixNano: bigint;
   readonly endTimeUnixNano: bigint;
-  readonly isRoot: boolean;
-  readonly isError: boolean;
   readonly group: SpanGroup;
   /** The content of the Span message. */
   readonly encoded: Uint8Array;
@@ -56,17 +61,15 @@ export function serviceOfFrame(frame: Frame): string {
  */
 export function indexSpan(encoded: Uint8Array, group: SpanGroup): IndexedSpan {
   const reader = new ProtobufReader(encoded);
-  const read = { traceId: '', spanId: '', name: '', kind: 0, start: 0n, end: 0n, parent: '', isError: false };
+  const read = { traceId: '', spanId: '', name: '', kind: 0, start: 0n, end: 0n };
   while (!reader.done) {
     const tag = reader.tag();
     if (tag === spanTag.traceId) read.traceId = reader.hex();
     else if (tag === spanTag.spanId) read.spanId = reader.hex();
-    else if (tag === spanTag.parentSpanId) read.parent = reader.hex();
     else if (tag === spanTag.name) read.name = reader.string();
     else if (tag === spanTag.kind) read.kind = reader.uint32();
     else if (tag === spanTag.startTimeUnixNano) read.start = reader.fixed64();
     else if (tag === spanTag.endTimeUnixNano) read.end = reader.fixed64();
-    else if (tag === spanTag.status) read.isError = isErrorStatus(reader.bytes());
     else reader.skip(tag);
   }
   return {
@@ -76,23 +79,10 @@ export function indexSpan(encoded: Uint8Array, group: SpanGroup): IndexedSpan {
     kind: read.kind <= 5 ? (read.kind as SpanKind) : 0,
     startTimeUnixNano: read.start,
     endTimeUnixNano: read.end,
-    isRoot: /^0*$/.test(read.parent),
-    isError: read.isError,
     group,
     encoded,
     twin: undefined,
   };
-}
-
-function isErrorStatus(status: Uint8Array): boolean {
-  const reader = new ProtobufReader(status);
-  let code = 0;
-  while (!reader.done) {
-    const tag = reader.tag();
-    if (tag === statusTag.code) code = reader.uint32();
-    else reader.skip(tag);
-  }
-  return code === 2;
 }
 
 /** Spans as one encoded request; neighbours of one group stay together. */

@@ -1,7 +1,6 @@
 // Jaeger's classic query API on the viewer's port: the JSON that Jaeger's UI and scripts around it read.
 
 import { json, type Reply, type Route, type RouteRequest, type Routes } from '../runtime/http-routes.ts';
-import { errorMessage } from '../runtime/usage-error.ts';
 import { BadParameter, parseTraceId } from './bad-parameter.ts';
 import { decodeSpans } from './indexed-span.ts';
 import { type JaegerTrace, kindName, toJaegerTrace } from './jaeger-json.ts';
@@ -35,7 +34,7 @@ function withErrors(route: Route): Route {
       return await route(request);
     } catch (error) {
       if (!(error instanceof BadParameter)) throw error;
-      return failure(400, errorMessage(error));
+      return failure(400, error.message);
     }
   };
 }

@@ -6,7 +6,9 @@ import { close, listen } from '../runtime/listen.ts';
 import type { Log } from '../runtime/log.ts';
 import { errorMessage } from '../runtime/usage-error.ts';
 import { jaegerRoutes } from './jaeger-api.ts';
+import { jaegerV3Routes } from './jaeger-v3-api.ts';
 import { type StoreLimits, TraceStore } from './trace-store.ts';
+import { zipkinRoutes } from './zipkin-api.ts';
 
 export type Store = TraceStore;
 
@@ -39,8 +41,8 @@ export interface StoreServers {
 export async function startStoreServers(store: Store, options: StoreServerOptions): Promise<StoreServers> {
   const serve = (routes: Routes) =>
     createRouteServer(routes, (error) => options.log.error({ error: errorMessage(error) }, 'query failed'));
-  const viewer = serve({ ...options.pages, ...jaegerRoutes(store) });
-  const zipkinApi = serve({});
+  const viewer = serve({ ...options.pages, ...jaegerRoutes(store), ...jaegerV3Routes(store) });
+  const zipkinApi = serve(zipkinRoutes(store));
   const stop = async (...servers: Server[]) => {
     await Promise.all(servers.map((server) => close(server)));
   };
