@@ -9,6 +9,7 @@ import type { ResponseFlag } from './exchange.ts';
 import { isInternalAddress } from './exclusions.ts';
 import type { ConnectionFacts } from './export/span-encoder.ts';
 import { type ByteSink, Http1Observer, type ObserverEvents } from './http1-observer.ts';
+import { readInto } from './static-reads.ts';
 import { bump, type Protocol } from './stats.ts';
 import type { TracedConnection, Tracer } from './tracer.ts';
 
@@ -27,7 +28,7 @@ const lingerMs = 1_000;
 /** Up to here a string is the cheaper carrier (it needs no buffer of its own), above it a copy. */
 const maxStringBytes = 16 << 10;
 
-/** Every upstream socket reads into this one: a chunk is copied out before the callback returns. */
+/** Every socket reads into this one: a chunk is copied out before the callback returns. */
 const sharedReadBuffer = Buffer.allocUnsafeSlow(64 << 10);
 
 let nextId = 1;
@@ -56,6 +57,9 @@ export class Connection implements TracedConnection, ByteSink, ObserverEvents {
   #lingerTimer: NodeJS.Timeout | undefined;
   /** Nothing can be written to the server any more: what the client sends is read and dropped. */
   #serverDeaf = false;
+  #roomAtServer = true;
+  /** The target refused: the client is reset when its first bytes have been read. */
+  #resetOnFirstBytes = false;
   /** What ended the connection first. */
   #cause: { readonly flag: ResponseFlag; readonly errorType: string } | undefined;
   #closedSides = 0;
@@ -105,18 +109,16 @@ export class Connection implements TracedConnection, ByteSink, ObserverEvents {
 
   // ByteSink: request bytes on their way to the server.
 
-  write(data: Uint8Array | string): void {
+  write(data: Buffer | string): void {
     if (this.#serverDeaf) return;
-    const room = typeof data === 'string' ? this.#server.write(data, 'latin1') : this.#server.write(data);
-    if (!room) this.#client.pause();
-  }
-
-  cork(): void {
-    this.#server.cork();
-  }
-
-  uncork(): void {
-    this.#server.uncork();
+    // A buffer is the shared one: it is gone after this call, so large pieces are copied.
+    const room =
+      typeof data === 'string'
+        ? this.#server.write(data, 'latin1')
+        : data.length <= maxStringBytes
+          ? this.#server.write(data.latin1Slice(0, data.length), 'latin1')
+          : this.#server.write(Buffer.from(data));
+    if (!room) this.#roomAtServer = false;
   }
 
   // ObserverEvents.
@@ -158,10 +160,7 @@ export class Connection implements TracedConnection, ByteSink, ObserverEvents {
   #watchClient(): void {
     const client = this.#client;
     containWriteErrors(client, () => this.#server.resume());
-    client.on('data', (chunk: Buffer) => {
-      this.bytesFromClient += chunk.length;
-      this.observer.clientData(chunk);
-    });
+    readInto(client, sharedReadBuffer, (length) => this.#clientBytes(length));
     client.on('drain', () => this.#server.resume());
     client.on('end', () => {
       this.observer.clientEnded();
@@ -191,6 +190,14 @@ export class Connection implements TracedConnection, ByteSink, ObserverEvents {
     server.on('close', (broken: boolean) => this.#serverClosed(broken));
   }
 
+  #clientBytes(length: number): boolean {
+    this.bytesFromClient += length;
+    this.#roomAtServer = true;
+    this.observer.clientData(sharedReadBuffer.subarray(0, length));
+    if (this.#resetOnFirstBytes) this.#resetClientSoon();
+    return this.#roomAtServer;
+  }
+
   #serverBytes(length: number): boolean {
     this.bytesFromServer += length;
     const small = length <= maxStringBytes;
@@ -216,10 +223,14 @@ export class Connection implements TracedConnection, ByteSink, ObserverEvents {
     this.#server.destroy();
     if (this.bytesFromClient > 0 || reason === 'timeout') this.#client.resetAndDestroy();
     else {
-      const reset = () => setImmediate(() => this.#client.resetAndDestroy());
-      this.#lingerTimer = setTimeout(reset, refusalGraceMs);
-      this.#client.once('data', reset);
+      this.#resetOnFirstBytes = true;
+      this.#lingerTimer = setTimeout(() => this.#resetClientSoon(), refusalGraceMs);
     }
+  }
+
+  /** Not from within a read of that socket. */
+  #resetClientSoon(): void {
+    setImmediate(() => this.#client.resetAndDestroy());
   }
 
   #clientClosed(broken: boolean): void {

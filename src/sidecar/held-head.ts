@@ -1,4 +1,5 @@
 // The bytes of a request head that came in several pieces: kept for reading, partly handed on already.
+import { latin1 } from '../wire/http1/latin1.ts';
 
 const initialBytes = 2048;
 
@@ -20,10 +21,9 @@ export class HeldHead {
     this.length += size;
   }
 
-  /** The bytes not handed on yet, as a copy, and marks them as handed on; undefined when there are none. */
-  take(): Buffer | undefined {
-    if (this.forwarded === this.length) return undefined;
-    const rest = Buffer.from(this.bytes.subarray(this.forwarded, this.length));
+  /** The bytes not handed on yet, as latin1, marked as handed on. */
+  take(): string {
+    const rest = latin1(this.bytes, this.forwarded, this.length);
     this.forwarded = this.length;
     return rest;
   }

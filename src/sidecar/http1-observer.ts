@@ -10,12 +10,9 @@ import { ResponseReader } from './http1-responses.ts';
 import type { Protocol } from './stats.ts';
 import type { TracedConnection, Tracer } from './tracer.ts';
 
-/** Where request bytes go. A string is latin1: one character a byte. */
+/** Where request bytes go. A string is latin1: one character a byte. Bytes are valid during the call only. */
 export interface ByteSink {
-  write(data: Uint8Array | string): void;
-  /** Several writes follow that are to go out together. */
-  cork(): void;
-  uncork(): void;
+  write(data: Buffer | string): void;
 }
 
 /** What the observer tells the connection it reads along. */
@@ -28,6 +25,8 @@ export interface ObserverEvents {
   faulted(error: unknown): void;
 }
 
+/** Up to here a piece goes as text; what follows a head in the same chunk joins it in one write, whatever its size. */
+const maxJoinedBytes = 16 << 10;
 /** More requests than this waiting for answers on one connection are no client's pipelining. */
 const maxPipelined = 1024;
 
@@ -61,7 +60,9 @@ export class Http1Observer {
   #connectPending = false;
   /** No request follows the one being read: what comes behind it gets no span (R7). */
   #lastRequest = false;
-  /** Bytes of the current chunk that have been handed on or are held. */
+  /** What goes to the server at the end of this chunk, in one write. */
+  #pending = '';
+  /** Bytes of the current chunk that have been written, are pending, or are held. */
   #committed = 0;
   requests = 0;
 
@@ -93,7 +94,7 @@ export class Http1Observer {
     return first !== undefined && first.status !== 0 && !first.requestDone;
   }
 
-  /** Takes bytes from the client; every one of them goes to the server, with our lines in between. */
+  /** Takes bytes from the client, valid during this call only; each goes to the server, with our lines in between. */
   clientData(chunk: Buffer): void {
     if (this.#mode >= Mode.unread) {
       if (this.#tunnel !== undefined) this.#tunnel.requestBytes += chunk.length;
@@ -103,17 +104,24 @@ export class Http1Observer {
     }
     this.#committed = 0;
     try {
-      this.#readRequests(chunk);
+      while (this.#committed < chunk.length && this.#mode < Mode.unread) {
+        if (this.#mode === Mode.head) this.#readHead(chunk, this.#committed);
+        else this.#readBody(chunk, this.#committed, chunk.length);
+      }
     } catch (error) {
       this.#fault(error);
     }
-    // Only after a fault is anything left over here.
-    if (this.#committed < chunk.length) this.#toServer.write(chunk.subarray(this.#committed));
+    if (this.#committed < chunk.length) {
+      this.#connectPending = false;
+      this.#pass(chunk, this.#committed, chunk.length);
+    }
+    this.#flush();
   }
 
   /** The client has closed its side: what is held of a head goes on as it is. */
   clientEnded(): void {
     this.#flushHeld();
+    this.#flush();
     if (this.#mode < Mode.unread) this.#mode = Mode.unread;
   }
 
@@ -128,12 +136,13 @@ export class Http1Observer {
     } catch (error) {
       this.#fault(error);
     }
+    // A doubt in a response lets go of what was held of the next request.
+    this.#flush();
   }
 
   /** The connection is over: the spans still open end with what ended it. */
   finish(cause: { readonly flag: ResponseFlag; readonly errorType: string }): void {
     try {
-      this.#flushHeld();
       this.#mode = Mode.opaque;
       for (let exchange = this.queue.first; exchange !== undefined; exchange = this.queue.first) {
         if (!exchange.responseDone && exchange !== this.#tunnel) {
@@ -158,26 +167,20 @@ export class Http1Observer {
     }
   }
 
-  #readRequests(chunk: Buffer): void {
-    this.#readNext(chunk);
-    if (this.#committed === chunk.length) return;
-    // More than one piece goes on: together, so that a body does not trail its head by a packet.
-    this.#toServer.cork();
-    try {
-      while (this.#committed < chunk.length && this.#mode < Mode.unread) this.#readNext(chunk);
-      if (this.#committed === chunk.length) return;
-      this.#connectPending = false;
-      this.#flushHeld();
-      this.#toServer.write(chunk.subarray(this.#committed));
-      this.#committed = chunk.length;
-    } finally {
-      this.#toServer.uncork();
+  /** Queues `chunk[from..to)` for the server. */
+  #pass(chunk: Buffer, from: number, to: number): void {
+    if (this.#pending !== '' || to - from <= maxJoinedBytes) {
+      this.#pending += latin1(chunk, from, to);
+      return;
     }
+    this.#toServer.write(from === 0 && to === chunk.length ? chunk : chunk.subarray(from, to));
   }
 
-  #readNext(chunk: Buffer): void {
-    if (this.#mode === Mode.head) this.#readHead(chunk, this.#committed);
-    else this.#readBody(chunk, this.#committed, chunk.length);
+  #flush(): void {
+    if (this.#pending === '') return;
+    const text = this.#pending;
+    this.#pending = '';
+    this.#toServer.write(text);
   }
 
   #readBody(chunk: Buffer, at: number, end: number): void {
@@ -187,8 +190,8 @@ export class Http1Observer {
       return;
     }
     this.#requesting!.requestBytes = this.#body.payloadBytes;
-    this.#toServer.write(at === 0 && next === end ? chunk : chunk.subarray(at, next));
     this.#committed = next;
+    this.#pass(chunk, at, next);
     if (this.#body.done) this.#requestEnded();
   }
 
@@ -201,7 +204,7 @@ export class Http1Observer {
       if (headEnd > 0) {
         const rest = this.#openExchange(latin1(chunk, at, headEnd), 0);
         if (rest === undefined) return;
-        this.#toServer.write(rest);
+        this.#pending += rest;
         this.#committed = headEnd;
         return;
       }
@@ -224,7 +227,7 @@ export class Http1Observer {
     }
     const rest = this.#openExchange(latin1(held.bytes, 0, headEnd), held.forwarded);
     if (rest === undefined) return;
-    this.#toServer.write(rest);
+    this.#pending += rest;
     held.clear();
     this.#committed = at + headEnd - before;
   }
@@ -350,8 +353,7 @@ export class Http1Observer {
   }
 
   #flushHeld(): void {
-    const rest = this.#held.take();
-    if (rest !== undefined) this.#toServer.write(rest);
+    this.#pending += this.#held.take();
     if (this.#mode === Mode.opaque) this.#held.clear();
   }
 }

@@ -167,7 +167,7 @@ export class Tracer {
     };
     let lines = formatContextLines(context, formats);
     if (exchange.requestId === '' && this.#config.requestId === 'generate' && !this.#fields.has(Field.requestId)) {
-      exchange.requestId = newRequestId(exchange.traceId);
+      exchange.requestId = newRequestId(randomnessOf(exchange.traceId));
       lines += `x-request-id: ${exchange.requestId}\r\n`;
     }
     const rewritten =

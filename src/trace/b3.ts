@@ -41,7 +41,7 @@ export function parseB3Multi(headers: B3MultiHeaders): ParsedContext | undefined
   if (headers.traceId === undefined && headers.spanId === undefined) {
     return sampled === undefined ? undefined : { ...noIds, sampled, debug };
   }
-  const ids = parseIds((headers.traceId ?? '').toLowerCase(), (headers.spanId ?? '').toLowerCase());
+  const ids = parseIds(headers.traceId ?? '', headers.spanId ?? '');
   return ids && { ...ids, sampled, debug };
 }
 
@@ -50,7 +50,10 @@ function parseSampled(value: string | undefined): boolean | undefined {
   return value === '0' || value === 'false' ? false : undefined;
 }
 
-function parseIds(trace: string, span: string) {
+function parseIds(givenTrace: string, givenSpan: string) {
+  // Brave accepts upper case; ids in lower case, nearly all, are not copied.
+  const trace = /[A-F]/.test(givenTrace) ? givenTrace.toLowerCase() : givenTrace;
+  const span = /[A-F]/.test(givenSpan) ? givenSpan.toLowerCase() : givenSpan;
   const traceId64 = trace.length === 16;
   const traceId = traceId64 ? `0000000000000000${trace}` : trace;
   if (!isTraceId(traceId) || !isSpanId(span)) return undefined;

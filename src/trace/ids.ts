@@ -31,24 +31,27 @@ export function newTraceId(): string {
 }
 
 /**
- * The trace's randomness R in [0, 1): the low 56 bits of the trace id (R17, R18), at the 52 bits a double keeps.
+ * The trace's randomness R in [0, 1): the low 56 bits of the trace id (R17, R18), of which the upper 48 are kept, as
+ * many as every hop can compare exactly.
  * @param traceId 32 lower-case hex characters
  */
 export function randomnessOf(traceId: string): number {
-  return Number.parseInt(traceId.slice(18, 31), 16) / 2 ** 52;
+  return Number.parseInt(traceId.slice(18, 30), 16) / 2 ** 48;
 }
+
+const hexOfByte = Array.from({ length: 256 }, (_, byte) => byte.toString(16).padStart(2, '0'));
+/** Multiples of 10000 that leave room for 9999 below 2^32. */
+const requestIdSteps = 429_495;
 
 /**
  * A version 4 UUID whose first eight digits agree with the trace's randomness: their value mod 10000 is
  * 9999 - floor(R * 10^4), so that Envoy's decision on x-request-id and ours are the same to 0.01 % (R18).
  */
-export function newRequestId(traceId: string): string {
-  const random = take(32);
-  const wanted = 9999 - Math.floor(randomnessOf(traceId) * 10_000);
-  const high = Math.floor(Number.parseInt(random.slice(0, 8), 16) / 10_000);
-  let rid = high * 10_000 + wanted;
-  if (rid > 0xffffffff) rid -= 10_000;
-  const first = rid.toString(16).padStart(8, '0');
-  const variant = '89ab'[Number.parseInt(random[16]!, 16) & 3]!;
-  return `${first}-${random.slice(8, 12)}-4${random.slice(13, 16)}-${variant}${random.slice(17, 20)}-${random.slice(20)}`;
+export function newRequestId(randomness: number): string {
+  const random = take(24);
+  const step = Number.parseInt(random.slice(0, 6), 16) % requestIdSteps;
+  const rid = step * 10_000 + 9999 - Math.floor(randomness * 10_000);
+  const first = `${hexOfByte[rid >>> 24]}${hexOfByte[(rid >>> 16) & 255]}${hexOfByte[(rid >>> 8) & 255]}${hexOfByte[rid & 255]}`;
+  const variant = '89ab'[random.charCodeAt(6) & 3]!;
+  return `${first}-${random.slice(7, 11)}-4${random.slice(11, 14)}-${variant}${random.slice(14, 17)}-${take(12)}`;
 }

@@ -45,8 +45,24 @@ function redactQuery(query: string, allowed: ReadonlySet<string>): string {
     .join('&');
 }
 
+export interface HostAndPort {
+  readonly host: string;
+  readonly port: number;
+}
+
+let lastAuthority = '';
+let lastSplit: HostAndPort = { host: '', port: 0 };
+
 /** Host and port of an authority; the port is 0 when it names none. Brackets of IPv6 are taken off. */
-export function splitAuthority(authority: string): { host: string; port: number } {
+export function splitAuthority(authority: string): HostAndPort {
+  // Requests of one workload name few hosts, mostly the same one in a row.
+  if (authority === lastAuthority) return lastSplit;
+  lastSplit = splitHostPort(authority);
+  lastAuthority = authority;
+  return lastSplit;
+}
+
+function splitHostPort(authority: string): HostAndPort {
   const colon = authority.lastIndexOf(':');
   const isPort = colon > 0 && !authority.endsWith(']') && /^\d{1,5}$/.test(authority.slice(colon + 1));
   const host = isPort ? authority.slice(0, colon) : authority;
