@@ -25,6 +25,9 @@ export function buildTrace(trace) {
       ordered.push(member);
     }
   }
+  for (const node of ordered) {
+    if (node.parent !== null && node.startUs < node.parent.startUs) node.notes.push(skewNote(node, node.parent));
+  }
   return summarise(trace.traceID, ordered, roots);
 }
 
@@ -89,8 +92,6 @@ function attach(node, byId) {
   if (parent) {
     node.parent = parent;
     parent.children.push(node);
-    const early = parent.startUs - node.startUs;
-    if (early > 0) node.notes.push(skewNote(node, parent));
   } else if (reference?.refType === 'CHILD_OF' || (reference && !byId.has(reference.spanID))) {
     node.missingParent = reference.spanID;
     node.notes.push(
