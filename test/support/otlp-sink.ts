@@ -178,10 +178,13 @@ export async function startOtlpSink(t: TestContext, port = 0): Promise<OtlpSink>
     port: bound,
     spans,
     received(count, which = () => true) {
-      return eventually(`${count} spans (${spans.filter(which).length} came)`, () => {
-        const found = spans.filter(which);
-        return found.length >= count && found;
-      });
+      return eventually(
+        () => `${count} spans (${spans.filter(which).length} came)`,
+        () => {
+          const found = spans.filter(which);
+          return found.length >= count && found;
+        },
+      );
     },
   };
 }

@@ -158,3 +158,9 @@ export async function writeInPieces(socket: net.Socket, bytes: Buffer, sizes: re
     else await once(socket, 'drain');
   }
 }
+
+/** Ends a connection by RST and nothing before it; `resetAndDestroy` of Node would send a FIN first. */
+export function sendReset(socket: net.Socket): void {
+  Reflect.set(socket, 'resetAndClosing', true);
+  socket.destroy();
+}
