@@ -10,7 +10,7 @@ import type { Connections } from './listener.ts';
 export interface AdminSources {
   readonly isReady: () => boolean;
   readonly registry: Registry;
-  readonly configDump: ConfigDump;
+  readonly configDump: () => ConfigDump;
   readonly connections: Connections;
   readonly forwarding: HeaderForwarding;
   readonly exporter: Exporter;
@@ -29,7 +29,7 @@ export function adminRoutes(sources: AdminSources): Routes {
     'GET /ready': () => (sources.isReady() ? text('LIVE\n') : text('DRAINING\n', 503)),
     'GET /stats/prometheus': metrics,
     'GET /metrics': metrics,
-    'GET /config_dump': () => json(sources.configDump),
+    'GET /config_dump': () => json(sources.configDump()),
     'GET /connections': () => json(connectionsPage(sources)),
   };
 }

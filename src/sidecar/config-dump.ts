@@ -1,6 +1,12 @@
 // The effective configuration with where each value came from, secrets masked: what /config_dump shows.
 import { formatAddress } from '../runtime/address.ts';
-import type { ListenTarget, Origin, SidecarConfig } from './config.ts';
+import type { Origin, SidecarConfig } from './config.ts';
+
+/** `LISTEN=TARGET` pairs with the ports really bound. */
+export interface BoundPairs {
+  readonly inbound: readonly string[];
+  readonly outbound: readonly string[];
+}
 
 export type ConfigDump = Readonly<Record<string, { readonly value: unknown; readonly origin: Origin }>>;
 
@@ -11,14 +17,12 @@ const openHeaders = new Set(['content-type', 'user-agent']);
  * The dump of a configuration.
  * @param origins by the flag's long name; what is missing there came by default
  */
-export function dumpConfig(config: SidecarConfig, origins: ReadonlyMap<string, Origin>): ConfigDump {
-  const pairs = (list: readonly ListenTarget[]) =>
-    list.map(({ listen, target }) => `${formatAddress(listen)}=${formatAddress(target)}`);
+export function dumpConfig(config: SidecarConfig, origins: ReadonlyMap<string, Origin>, bound: BoundPairs): ConfigDump {
   const { exporter, sampling } = config;
   const values: Readonly<Record<string, unknown>> = {
     capture: 'none',
-    inbound: pairs(config.inbound),
-    outbound: pairs(config.outbound),
+    inbound: bound.inbound,
+    outbound: bound.outbound,
     service: config.service,
     resource: Object.fromEntries(config.resource),
     'otlp-endpoint': maskUserinfo(exporter.tracesEndpoint || exporter.endpoint),

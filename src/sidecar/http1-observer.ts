@@ -145,11 +145,7 @@ export class Http1Observer {
     try {
       this.#mode = Mode.opaque;
       for (let exchange = this.queue.first; exchange !== undefined; exchange = this.queue.first) {
-        if (!exchange.responseDone && exchange !== this.#tunnel) {
-          exchange.responseFlag = cause.flag;
-          const broken = exchange.status === 0 ? 'no_response' : 'response_incomplete';
-          exchange.errorType = cause.errorType || broken;
-        }
+        if (!exchange.responseDone && exchange !== this.#tunnel) blame(exchange, cause.flag, cause.errorType);
         this.#close();
       }
     } catch (error) {
@@ -157,11 +153,16 @@ export class Http1Observer {
     }
   }
 
-  /** The server has closed its side: a response that lasts until then is complete. */
+  /** The server has closed its side: a response that lasts until then is complete, any other will not come any more. */
   serverEnded(): void {
     if (this.#mode === Mode.opaque) return;
     try {
       this.#responses.serverClosed();
+      for (let exchange = this.queue.first; exchange?.responseDone === false; exchange = this.queue.first) {
+        blame(exchange, 'UC', '');
+        if (exchange === this.#requesting) this.#mode = Mode.unread;
+        this.#close();
+      }
     } catch (error) {
       this.#fault(error);
     }
@@ -356,6 +357,11 @@ export class Http1Observer {
     this.#pending += this.#held.take();
     if (this.#mode === Mode.opaque) this.#held.clear();
   }
+}
+
+function blame(exchange: Exchange, flag: ResponseFlag, errorType: string): void {
+  exchange.responseFlag = flag;
+  exchange.errorType = errorType || (exchange.status === 0 ? 'no_response' : 'response_incomplete');
 }
 
 const preface = Buffer.from('PRI * HTTP/2.0\r\n');

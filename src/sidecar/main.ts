@@ -2,7 +2,6 @@
 
 import { decodeResponse, readRetryDelayMs } from '../formats/otlp/response.ts';
 import { type Address, formatAddress } from '../runtime/address.ts';
-import { createGrpcTransport } from '../runtime/export/grpc-transport.ts';
 import { createHttpTransport } from '../runtime/export/http-transport.ts';
 import type { Transport } from '../runtime/export/outcome.ts';
 import { createRouteServer } from '../runtime/http-routes.ts';
@@ -11,7 +10,7 @@ import type { Log } from '../runtime/log.ts';
 import { createRegistry } from '../runtime/metrics.ts';
 import { errorMessage, UsageError } from '../runtime/usage-error.ts';
 import { adminRoutes } from './admin.ts';
-import type { ExportConfig, SidecarConfig } from './config.ts';
+import type { Direction, ExportConfig, SidecarConfig } from './config.ts';
 import { dumpConfig } from './config-dump.ts';
 import { Exporter } from './export/exporter.ts';
 import { SpanEncoder } from './export/span-encoder.ts';
@@ -50,17 +49,19 @@ export async function startSidecar({ config, origins }: LoadedConfig, log: Log):
     service: config.service,
     environment: process.env,
   });
-  const exporter = createExporter(config, encoder, log);
+  const exporter = await createExporter(config, encoder, log);
   const tracer = new Tracer(config, encoder, exporter, stats, forwarding);
   const connections: Connections = new Set();
   const registry = createRegistry();
   registerMetrics(registry, { stats, exporter, forwarding, connections });
 
   let ready = false;
-  const configDump = dumpConfig(config, origins);
+  const listeners: Listener[] = [];
+  const of = (direction: Direction) => listeners.filter((listener) => listener.direction === direction);
+  const configDump = () =>
+    dumpConfig(config, origins, { inbound: of('inbound').map(String), outbound: of('outbound').map(String) });
   const routes = adminRoutes({ isReady: () => ready, registry, configDump, connections, forwarding, exporter });
   const adminServer = createRouteServer(routes, (error) => log.error({ error: errorMessage(error) }, 'admin'));
-  const listeners: Listener[] = [];
   try {
     const admin = await listen(adminServer, config.admin, `--admin ${formatAddress(config.admin)}`);
     for (const direction of ['inbound', 'outbound'] as const) {
@@ -70,8 +71,6 @@ export async function startSidecar({ config, origins }: LoadedConfig, log: Log):
       }
     }
     ready = true;
-    const inbound = listeners.filter((listener) => listener.direction === 'inbound');
-    const outbound = listeners.filter((listener) => listener.direction === 'outbound');
     const drain = async () => {
       ready = false;
       await drained(connections, config.drainTimeoutMs);
@@ -84,7 +83,7 @@ export async function startSidecar({ config, origins }: LoadedConfig, log: Log):
         'stopped',
       );
     };
-    return { inbound, outbound, admin, drain };
+    return { inbound: of('inbound'), outbound: of('outbound'), admin, drain };
   } catch (error) {
     for (const listener of listeners) void listener.close();
     adminServer.close();
@@ -114,7 +113,7 @@ function faultLogger(log: Log): (error: unknown) => void {
   };
 }
 
-function createExporter(config: SidecarConfig, encoder: SpanEncoder, log: Log): Exporter {
+async function createExporter(config: SidecarConfig, encoder: SpanEncoder, log: Log): Promise<Exporter> {
   const { maxQueueSize, maxExportBatchSize, scheduleDelayMs } = config.exporter;
   const { service: serviceName, resource } = config;
   const options = { maxQueueSize, maxExportBatchSize, scheduleDelayMs, serviceName, resource, maxElapsedMs };
@@ -122,14 +121,16 @@ function createExporter(config: SidecarConfig, encoder: SpanEncoder, log: Log): 
     const { rejectedSpans, errorMessage: message } = decodeResponse(response);
     return { rejectedSpans: Number(rejectedSpans), message };
   };
-  return new Exporter(options, encoder, createTransport(config.exporter), readPartialSuccess, log);
+  return new Exporter(options, encoder, await createTransport(config.exporter), readPartialSuccess, log);
 }
 
-function createTransport(config: ExportConfig): Transport {
+async function createTransport(config: ExportConfig): Promise<Transport> {
   const { certificate, clientCertificate, clientKey, timeoutMs, compression, headers } = config;
   const common = { timeoutMs, compression, headers, tls: { certificate, clientCertificate, clientKey } };
   try {
     if (config.protocol === 'grpc') {
+      // Loaded only when it is used: it is half of a sidecar's start-up time.
+      const { createGrpcTransport } = await import('../runtime/export/grpc-transport.ts');
       const url = config.tracesEndpoint || config.endpoint;
       const method = '/opentelemetry.proto.collector.trace.v1.TraceService/Export';
       return createGrpcTransport({ ...common, url, method, readRetryDelayMs });
