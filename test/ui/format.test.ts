@@ -8,7 +8,9 @@ const { duration, ago, count, dateTime } = await load<{
   count(number: number, noun: string): string;
   dateTime(us: number): string;
 }>('format.js');
-const { ticks } = await load<{ ticks(us: number): { atUs: number; share: number }[] }>('time-axis.js');
+const { ticks } = await load<{ ticks(fromUs: number, toUs: number): { atUs: number; share: number }[] }>(
+  'time-axis.js',
+);
 const { serviceColours } = await load<{ serviceColours(services: string[]): Map<string, string> }>('colours.js');
 
 test('durations have three digits and the unit that fits', () => {
@@ -42,12 +44,18 @@ test('times and counts read as text', () => {
 
 test('the axis has three to nine round ticks within the duration', () => {
   assert.deepEqual(
-    ticks(52_000).map((tick) => tick.atUs),
+    ticks(0, 52_000).map((tick) => tick.atUs),
     [0, 10_000, 20_000, 30_000, 40_000, 50_000],
   );
-  assert.deepEqual(ticks(0), [{ atUs: 0, share: 0 }]);
+  assert.deepEqual(ticks(11_000, 18_500), [
+    { atUs: 12_000, share: 1 / 7.5 },
+    { atUs: 14_000, share: 3 / 7.5 },
+    { atUs: 16_000, share: 5 / 7.5 },
+    { atUs: 18_000, share: 7 / 7.5 },
+  ]);
+  assert.deepEqual(ticks(0, 0), [{ atUs: 0, share: 0 }]);
   for (const us of [1, 3, 7, 999, 2_400_000, 45e6, 61e6, 400e6, 86_400e6, 30 * 86_400e6]) {
-    const marks = ticks(us);
+    const marks = ticks(0, us);
     assert.ok(marks.length >= 2 && marks.length <= 9, `${us}: ${marks.length} ticks`);
     assert.ok(
       marks.every((tick) => tick.share >= 0 && tick.share <= 1 && Math.abs(tick.atUs - tick.share * us) < 1e-3),

@@ -93,7 +93,7 @@ test('a trace is a waterfall: the tree in order, durations, errors and missing p
     ['40ms', '12.3ms', '1ms'],
   );
   assert.match(dom, /the parent of 1 span is missing/);
-  assert.match(dom, /left: 12\.5%; width: 30\.75%/);
+  assert.match(dom, /--start: 0\.125; --length: 0\.3075/);
 });
 
 test('a link to a span opens its details', options, async (t) => {

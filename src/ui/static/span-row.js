@@ -20,7 +20,7 @@ export function spanRow(trace, colours, row, actions) {
       on: { click: () => actions.open(row) },
     },
     h('div', { class: 'name', role: 'gridcell' }, twisty(row, hasChildren, actions), nameOf(node)),
-    h('div', { class: 'lane', role: 'gridcell' }, bar(trace, node)),
+    lane(trace, node),
   );
 }
 
@@ -60,19 +60,21 @@ function noteLabel(node) {
   return node.notes.some((note) => note.startsWith('It starts before')) ? 'clock skew' : 'note';
 }
 
-/** The bar, and its duration behind it: the lane leaves room for the label of a bar that reaches its end. */
-function bar(trace, node) {
+/**
+ * The bar, and its duration behind it: the lane leaves room for the label of a bar that reaches its end. Their places
+ * are shares of the whole trace; the style sheet turns these into those of the part in view.
+ */
+function lane(trace, node) {
   const total = trace.durationUs || 1;
-  const left = (node.startUs - trace.startUs) / total;
-  const width = (node.endUs - node.startUs) / total;
-  return [
-    h(
-      'div',
-      { class: 'bar', style: { left: `${left * 100}%`, width: `${width * 100}%` } },
-      node.span.logs.map((log) => eventMark(node, log)),
-    ),
-    h('span', { class: 'label', style: { left: `${(left + width) * 100}%` } }, duration(node.endUs - node.startUs)),
-  ];
+  const start = (node.startUs - trace.startUs) / total;
+  const length = (node.endUs - node.startUs) / total;
+  const marks = node.span.logs.map((log) => eventMark(node, log));
+  return h(
+    'div',
+    { class: 'lane', role: 'gridcell', style: { '--start': String(start), '--length': String(length) } },
+    h('div', { class: 'plot' }, h('div', { class: 'bar' }, marks)),
+    h('span', { class: 'label' }, duration(node.endUs - node.startUs)),
+  );
 }
 
 function eventMark(node, log) {

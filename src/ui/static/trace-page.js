@@ -86,7 +86,7 @@ function toolbar(chart) {
       input: () => {
         const total = chart.find(find.value);
         found.value =
-          find.value.trim() === '' ? '' : total === 0 ? 'no match' : count(total, 'match').replace('matchs', 'matches');
+          find.value.trim() === '' ? '' : total === 0 ? 'no match' : total === 1 ? '1 match' : `${total} matches`;
       },
       keydown: (event) => {
         if (event.key !== 'Enter') return;
@@ -96,6 +96,11 @@ function toolbar(chart) {
     },
   });
   const button = (label, click, title = '') => h('button', { type: 'button', title, on: { click } }, label);
+  const reset = button('Whole trace', () => chart.resetZoom(), 'Leave the zoom (Escape)');
+  reset.hidden = true;
+  chart.onZoom((isZoomed) => {
+    reset.hidden = !isZoomed;
+  });
   return h(
     'div',
     { class: 'toolbar', role: 'toolbar', 'aria-label': 'Waterfall' },
@@ -105,6 +110,8 @@ function toolbar(chart) {
     button('↓', () => next(1), 'Next match (Enter)'),
     found,
     h('span', { class: 'gap' }),
+    h('span', { class: 'hint' }, 'Drag over the time axis, or press z on a row, to zoom'),
+    reset,
     button('Next error', () => chart.nextError(), 'Go to the next span that failed'),
     button('Expand all', () => chart.collapseAll(false)),
     button('Collapse all', () => chart.collapseAll(true)),

@@ -1,22 +1,25 @@
 // The waterfall: one row a span, indented under its parent, its bar on the time axis all rows share.
-import { fill, h } from './dom.js';
-import { duration } from './format.js';
+import { h } from './dom.js';
 import { spanDetails } from './span-details.js';
 import { spanRow } from './span-row.js';
 import { matchesText } from './span-text.js';
-import { ticks } from './time-axis.js';
+import { timeAxis } from './time-axis.js';
 
 /**
  * Draws a trace.
- * @returns `{ element, reveal(spanId), find(text), nextMatch(step), nextError(), collapseAll(collapsed) }`
+ * @returns `{ element, reveal(spanId), find(text), nextMatch(step), nextError(), resetZoom(), onZoom(listener),
+ *   collapseAll(collapsed) }`
  */
 export function waterfall(trace, colours) {
   const rows = trace.nodes.map((node) => ({ node, collapsed: false, matched: false, element: null, details: null }));
   const byNode = new Map(rows.map((row) => [row.node, row]));
   const body = h('div', { class: 'rows', role: 'rowgroup' });
-  const marks = ticks(trace.durationUs);
-  const style = { '--tick': `${(marks[1]?.share ?? 1) * 100}%` };
-  const element = h('div', { class: 'waterfall', role: 'treegrid', 'aria-label': 'Spans', style }, axis(marks), body);
+  const axis = timeAxis((from, to) => {
+    const lengthUs = view.toUs - view.fromUs;
+    zoom(view.fromUs + from * lengthUs, view.fromUs + to * lengthUs);
+  });
+  const element = h('div', { class: 'waterfall', role: 'treegrid', 'aria-label': 'Spans' }, axis.element, body);
+  const view = { fromUs: trace.startUs, toUs: trace.endUs, onChange: () => {} };
   const state = { active: rows[0], errorAt: -1, matchAt: -1 };
 
   const actions = {
@@ -28,6 +31,22 @@ export function waterfall(trace, colours) {
     body.append(row.element);
   }
   if (state.active) state.active.element.tabIndex = 0;
+  zoom(trace.startUs, trace.endUs);
+
+  /** Shows only this part of the time; never less than a microsecond. */
+  function zoom(fromUs, toUs) {
+    view.fromUs = fromUs;
+    view.toUs = Math.max(toUs, fromUs + 1);
+    const total = trace.durationUs || 1;
+    const marks = axis.draw(view.fromUs - trace.startUs, view.toUs - trace.startUs);
+    element.style.setProperty('--from', String((view.fromUs - trace.startUs) / total));
+    element.style.setProperty('--scale', String(total / (view.toUs - view.fromUs)));
+    element.style.setProperty('--grid', marks.map(gridLine).join(', '));
+    for (const { node, element: drawn } of rows) {
+      drawn.classList.toggle('outside', node.endUs < view.fromUs || node.startUs > view.toUs);
+    }
+    view.onChange(view.fromUs > trace.startUs || view.toUs < trace.endUs);
+  }
 
   function collapse(changed, collapsed) {
     for (const row of changed) {
@@ -95,6 +114,8 @@ export function waterfall(trace, colours) {
     };
     if (event.key in moves) focusRow(moves[event.key]());
     else if (event.key === 'Enter' || event.key === ' ') actions.open(row);
+    else if (event.key === 'z') zoom(row.node.startUs, row.node.endUs);
+    else if (event.key === 'Escape') zoom(trace.startUs, trace.endUs);
     else if (event.key === 'ArrowRight' && row.collapsed) collapse([row], false);
     else if (event.key === 'ArrowRight' && isOpenBranch) focusRow(visible[at + 1]);
     else if (event.key === 'ArrowLeft' && isOpenBranch) collapse([row], true);
@@ -134,8 +155,18 @@ export function waterfall(trace, colours) {
       const failed = rows.filter((row) => row.node.isError);
       state.errorAt = next(failed, state.errorAt, 1);
     },
+    resetZoom: () => zoom(trace.startUs, trace.endUs),
+    /** `listener(isZoomed)` hears of each change of the part in view. */
+    onZoom(listener) {
+      view.onChange = listener;
+    },
     collapseAll: (collapsed) => collapse(rows, collapsed),
   };
+}
+
+/** One vertical line behind all bars. */
+function gridLine({ share }) {
+  return `linear-gradient(var(--line-soft), var(--line-soft)) ${share * 100}% 0 / 1px 100% no-repeat`;
 }
 
 function toggleDetails(trace, colours, row) {
@@ -148,12 +179,4 @@ function toggleDetails(trace, colours, row) {
   }
   row.details = spanDetails(trace, colours, row.node);
   row.element.after(row.details);
-}
-
-function axis(marks) {
-  const scale = h('div', { class: 'scale', role: 'columnheader', 'aria-label': 'Time' });
-  const tick = ({ atUs, share }) => h('span', { class: 'tick', style: { left: `${share * 100}%` } }, duration(atUs));
-  fill(scale, marks.map(tick));
-  const names = h('div', { class: 'name-head', role: 'columnheader' }, 'Service and operation');
-  return h('div', { class: 'axis', role: 'row' }, names, scale);
 }
