@@ -45,8 +45,8 @@ async function run(flags: Flags): Promise<void> {
   const state = stopOnSignal();
   const exitCode = await serve(flags, viewerPort, state.onGroup).catch((error: unknown) => {
     if (state.stopping()) return undefined;
-    if (error instanceof ChildEnded) throw new Error(`demo: ${error.message}`);
-    throw error;
+    if (!(error instanceof ChildEnded)) throw error;
+    throw error.portTaken ? new UsageError(`demo: ${error.message}`) : new Error(`demo: ${error.message}`);
   });
   // A signal ends the process when the children are gone; until then nothing more is to be done here.
   if (state.stopping()) return;

@@ -70,11 +70,13 @@ test('a sound installation: every hop is good, exit 0', async (t) => {
     'captured',
     'protocol',
     'sampled',
+    'context',
     'spans of shop',
     'application shop',
   ]) {
     assert.match(stdout, new RegExp(`✓ ${hop} `), hop);
   }
+  assert.match(stdout, /✓ context +it came in \(shop continues the trace\), 1 calls went out with it/);
   assert.match(stdout, /✓ collector +it accepted 2 spans/);
   assert.equal(stdout.match(/✓ backend /g)?.length, 2);
   assert.match(stdout, /✓ trace +2 spans over shop/);

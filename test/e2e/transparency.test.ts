@@ -1,26 +1,19 @@
 // Promise: through an inbound sidecar, bytes are what they would be without it, but for the lines it adds to requests.
 import assert from 'node:assert/strict';
 import { execFile } from 'node:child_process';
-import { createHash, randomBytes } from 'node:crypto';
+import { randomBytes } from 'node:crypto';
 import { once } from 'node:events';
 import http from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { type TestContext, test } from 'node:test';
 import { promisify } from 'node:util';
-import { WebSocket, WebSocketServer } from 'ws';
 import { withoutOurLines } from '../support/http-heads.ts';
-import { startOtlpSink } from '../support/otlp-sink.ts';
+import { randomPlan, randomSizes, seededRandom } from '../support/random-exchanges.ts';
 import { connectRaw, type RawServer, startRawServer, writeInPieces } from '../support/raw-tcp.ts';
-import { startSidecar } from '../support/sidecar.ts';
+import { startSidecarAndSink } from '../support/sidecar.ts';
 
 const run = promisify(execFile);
 const latin1 = (text: string) => Buffer.from(text, 'latin1');
-
-async function through(t: TestContext, serverPort: number) {
-  const sink = await startOtlpSink(t);
-  const sidecar = await startSidecar(t, { inbound: serverPort, otlp: sink.url });
-  return { sink, sidecar };
-}
 
 /** A server that answers once the bytes of a connection end with `requestEnd`. */
 function answerAfter(t: TestContext, requestEnd: Buffer, answer: Buffer): Promise<RawServer> {
@@ -42,7 +35,7 @@ interface Exchange {
 async function assertTransparent(t: TestContext, exchange: Exchange, sizes: readonly number[] = [1 << 20]) {
   const { request, response } = exchange;
   const server = await answerAfter(t, exchange.requestEnd ?? request.subarray(-8), response);
-  const { sink, sidecar } = await through(t, server.port);
+  const { sink, sidecar } = await startSidecarAndSink(t, server.port);
   for (const port of [server.port, sidecar.inbound]) {
     const client = await connectRaw(t, port);
     await writeInPieces(client.socket, request, sizes);
@@ -140,7 +133,7 @@ test('HEAD, 204 and 304 have no body: the next exchange on the connection is tol
       socket.write(responses[count - 1]!);
     },
   });
-  const { sink, sidecar } = await through(t, server.port);
+  const { sink, sidecar } = await startSidecarAndSink(t, server.port);
   const client = await connectRaw(t, sidecar.inbound);
   for (let i = 0; i < requests.length; i++) {
     client.socket.write(requests[i]!);
@@ -169,7 +162,7 @@ test('Expect: 100-continue: the interim answer comes before the body is sent', a
       if (bytes().subarray(-6).equals(latin1('upload'))) socket.write(final);
     },
   });
-  const { sink, sidecar } = await through(t, server.port);
+  const { sink, sidecar } = await startSidecarAndSink(t, server.port);
   const client = await connectRaw(t, sidecar.inbound);
   client.socket.write(head);
   assert.deepEqual(await client.read(interim.length), interim);
@@ -184,7 +177,7 @@ test('103 Early Hints pass at once and the span has the final status', async (t)
   const hints = latin1('HTTP/1.1 103 Early Hints\r\nLink: </a.css>; rel=preload\r\n\r\n');
   const final = latin1('HTTP/1.1 203 Fine\r\nContent-Length: 2\r\n\r\nok');
   const server = await startRawServer(t, { onData: ({ socket }) => socket.write(hints) });
-  const { sink, sidecar } = await through(t, server.port);
+  const { sink, sidecar } = await startSidecarAndSink(t, server.port);
   const client = await connectRaw(t, sidecar.inbound);
   client.socket.write('GET /page HTTP/1.1\r\nHost: h\r\n\r\n');
   assert.deepEqual(await client.read(hints.length), hints);
@@ -193,34 +186,6 @@ test('103 Early Hints pass at once and the span has the final status', async (t)
   const [span] = await sink.received(1);
   assert.equal(span!.attributes['http.response.status_code'], 203);
   assert.equal(sink.spans.length, 1);
-});
-
-test('a WebSocket echoes messages of every length class through the sidecar', async (t) => {
-  const server = new WebSocketServer({ port: 0, host: '127.0.0.1' });
-  t.after(() => {
-    for (const client of server.clients) client.terminate();
-    server.close();
-  });
-  await once(server, 'listening');
-  server.on('connection', (socket) => socket.on('message', (data, binary) => socket.send(data, { binary })));
-  const { sink, sidecar } = await through(t, (server.address() as AddressInfo).port);
-  const socket = new WebSocket(`ws://127.0.0.1:${sidecar.inbound}/echo`);
-  await once(socket, 'open');
-  for (const length of [0, 1, 125, 126, 65535, 65536, 300_000]) {
-    const message = randomBytes(length);
-    socket.send(message);
-    const [echo] = (await once(socket, 'message')) as [Buffer];
-    assert.ok(echo.equals(message), `the echo of ${length} bytes differs`);
-  }
-  socket.ping('still there?');
-  const [pong] = (await once(socket, 'pong')) as [Buffer];
-  assert.equal(pong.toString(), 'still there?');
-  socket.close(4001, 'enough');
-  const [code, reason] = (await once(socket, 'close')) as [number, Buffer];
-  assert.deepEqual([code, reason.toString()], [4001, 'enough']);
-  const [span] = await sink.received(1);
-  assert.equal(span!.attributes['http.response.status_code'], 101);
-  assert.notEqual(span!.statusCode, 2);
 });
 
 test('100 requests pipelined in one write keep their order and are 100 spans', async (t) => {
@@ -245,7 +210,7 @@ test('100 requests pipelined in one write keep their order and are 100 spans', a
   t.after(() => server.close());
   t.after(() => server.closeAllConnections());
   const serverPort = (server.address() as AddressInfo).port;
-  const { sink, sidecar } = await through(t, serverPort);
+  const { sink, sidecar } = await startSidecarAndSink(t, serverPort);
   const answers: Buffer[] = [];
   for (const port of [serverPort, sidecar.inbound]) {
     const client = await connectRaw(t, port);
@@ -265,47 +230,11 @@ test('100 requests pipelined in one write keep their order and are 100 spans', a
   assert.equal(new Set(spans.map((span) => span.traceId)).size, 100);
 });
 
-test('an early 413 during an 8 MB upload is seen 40 times of 40', async (t) => {
-  const refusal = latin1('HTTP/1.1 413 Too Large\r\nContent-Length: 7\r\nConnection: close\r\n\r\ntoo big');
-  const server = await startRawServer(t, {
-    onConnect({ socket }) {
-      socket.once('data', () => {
-        socket.pause();
-        socket.end(refusal);
-        setTimeout(() => socket.destroy(), 60);
-      });
-    },
-  });
-  const { sink, sidecar } = await through(t, server.port);
-  const head = latin1(`POST /upload HTTP/1.1\r\nHost: h\r\nContent-Length: ${8 << 20}\r\n\r\n`);
-  const piece = Buffer.alloc(1 << 16, 'x');
-  const upload = async (port: number) => {
-    const client = await connectRaw(t, port);
-    client.socket.write(head);
-    let left = 128;
-    const pump = () => {
-      while (left > 0 && !client.socket.destroyed && client.socket.write(piece)) left--;
-    };
-    client.socket.on('drain', pump);
-    pump();
-    const answer = await client.read(refusal.length).catch(() => Buffer.alloc(0));
-    client.socket.destroy();
-    return answer.equals(refusal);
-  };
-  for (const port of [server.port, sidecar.inbound]) {
-    let seen = 0;
-    for (let i = 0; i < 40; i++) if (await upload(port)) seen++;
-    assert.equal(seen, 40, port === server.port ? 'directly' : 'through the sidecar');
-  }
-  const spans = await sink.received(40);
-  assert.deepEqual(new Set(spans.map((span) => span.attributes['http.response.status_code'])), new Set([413]));
-});
-
 test('HTTP/1.0 without Host, with a body that ends with the connection', async (t) => {
   const request = latin1('GET /old HTTP/1.0\r\nUser-Agent: ancient\r\n\r\n');
   const answer = Buffer.concat([latin1('HTTP/1.0 200 OK\r\nContent-Type: text/plain\r\n\r\n'), randomBytes(70_000)]);
   const server = await startRawServer(t, { onData: ({ socket }) => socket.end(answer) });
-  const { sink, sidecar } = await through(t, server.port);
+  const { sink, sidecar } = await startSidecarAndSink(t, server.port);
   const client = await connectRaw(t, sidecar.inbound);
   client.socket.write(request);
   assert.ok((await client.readToEnd()).equals(answer));
@@ -327,7 +256,7 @@ test('unknown methods and odd request targets pass and are traced', async (t) =>
   ];
   const answer = latin1('HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n');
   const server = await startRawServer(t, { onData: ({ socket }) => socket.write(answer) });
-  const { sink, sidecar } = await through(t, server.port);
+  const { sink, sidecar } = await startSidecarAndSink(t, server.port);
   const client = await connectRaw(t, sidecar.inbound);
   for (const [i, target] of targets.entries()) {
     client.socket.write(`${target} HTTP/1.1\r\nHost: h\r\n\r\n`);
@@ -341,65 +270,43 @@ test('unknown methods and odd request targets pass and are traced', async (t) =>
   assert.equal((await sink.received(targets.length)).length, targets.length);
 });
 
-test('a client that half-closes after its request still gets the whole answer', async (t) => {
-  const request = latin1('POST /done HTTP/1.1\r\nHost: h\r\nContent-Length: 2\r\n\r\nhi');
-  const answer = Buffer.concat([latin1('HTTP/1.1 200 OK\r\nContent-Length: 500000\r\n\r\n'), randomBytes(500_000)]);
-  const server = await startRawServer(t, { onEnd: ({ socket }) => socket.end(answer) });
-  const { sink, sidecar } = await through(t, server.port);
-  const client = await connectRaw(t, sidecar.inbound);
-  client.socket.end(request);
-  assert.ok((await client.readToEnd()).equals(answer));
-  assert.ok(withoutOurLines(server.connections[0]!.bytes()).equals(request));
-  await sink.received(1);
-});
-
-test('a server that half-closes after its answer still gets the rest of the request', async (t) => {
-  const head = latin1('POST /rest HTTP/1.1\r\nHost: h\r\nContent-Length: 300000\r\n\r\n');
-  const body = randomBytes(300_000);
-  const answer = latin1('HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok');
-  const server = await startRawServer(t, { onConnect: ({ socket }) => socket.end(answer), onEnd() {} });
-  const { sidecar } = await through(t, server.port);
-  const client = await connectRaw(t, sidecar.inbound);
-  client.socket.write(head);
-  assert.ok((await client.readToEnd()).equals(answer));
-  client.socket.end(body);
-  await server.connections[0]!.ended;
-  const seen = server.connections[0]!.bytes();
-  assert.equal(
-    createHash('sha1').update(seen.subarray(-body.length)).digest('hex'),
-    createHash('sha1').update(body).digest('hex'),
-  );
-});
-
-test('a server that speaks first is heard before the client says anything', async (t) => {
-  const greeting = latin1('220 mail.example ESMTP\r\n');
-  const server = await startRawServer(t, {
-    onConnect: ({ socket }) => socket.write(greeting),
-    onData: ({ socket }) => socket.write('250 hello\r\n'),
-  });
-  const { sidecar } = await through(t, server.port);
-  const startMs = performance.now();
-  const client = await connectRaw(t, sidecar.inbound);
-  assert.deepEqual(await client.read(greeting.length), greeting);
-  assert.ok(performance.now() - startMs < 500, 'the greeting was held back');
-  client.socket.write('EHLO x\r\n');
-  await client.readUntil('250 hello\r\n');
-  assert.equal(server.connections[0]!.bytes().toString('latin1'), 'EHLO x\r\n');
-});
-
-test('bytes that are no HTTP pass unchanged both ways', async (t) => {
-  const sent = Buffer.concat([Buffer.from([0x16, 0x03, 0x01, 0x02, 0x00, 0x01]), randomBytes(200_000)]);
-  const answer = randomBytes(200_000);
+test('random exchanges cut at random places: the same bytes at both ends, one span each, in order', async (t) => {
+  const random = seededRandom(20261121);
+  const plans = Array.from({ length: 40 }, (_, i) => randomPlan(random, i));
   const server = await startRawServer(t, {
     onData({ socket, bytes }) {
-      if (bytes().length === sent.length) socket.end(answer);
+      const text = bytes().toString('latin1');
+      const last = /\r\nX-Last: (\d+)\r\n/.exec(text);
+      if (last === null || !text.endsWith('\r\n\r\n')) return;
+      const responses = Buffer.concat(plans[Number(last[1])]!.responses);
+      void writeInPieces(socket, responses, randomSizes(random, responses.length));
     },
   });
-  const { sidecar } = await through(t, server.port);
-  const client = await connectRaw(t, sidecar.inbound);
-  await writeInPieces(client.socket, sent, [1, 5, 100, 60_000]);
-  assert.ok((await client.readToEnd()).equals(answer));
-  assert.ok(server.connections[0]!.bytes().equals(sent));
+  const { sink, sidecar } = await startSidecarAndSink(t, server.port);
+  for (const [i, plan] of plans.entries()) {
+    const requests = Buffer.concat(plan.requests);
+    const responses = Buffer.concat(plan.responses);
+    const client = await connectRaw(t, sidecar.inbound);
+    await writeInPieces(client.socket, requests, randomSizes(random, requests.length));
+    assert.ok((await client.read(responses.length)).equals(responses), `connection ${i}: the answers differ`);
+    client.socket.end();
+    await client.readToEnd();
+    const seen = server.connections[i]!.bytes().toString('latin1');
+    const kept = seen.replaceAll(/^(traceparent|x-b3-\w+|x-request-id): .*\r\n/gm, '');
+    assert.ok(kept === requests.toString('latin1'), `connection ${i}: the requests differ`);
+    assert.equal(seen.match(/^traceparent: /gm)?.length, plan.requests.length);
+    const spans = await sink.received(plan.requests.length, (span) =>
+      String(span.attributes['url.path']).startsWith(`/${i}/`),
+    );
+    assert.deepEqual(
+      spans.map((span) => [span.attributes['url.path'], span.attributes['http.response.status_code']]),
+      plan.statuses.map((status, k) => [`/${i}/${k}`, status]),
+    );
+  }
+  assert.equal(
+    sink.spans.length,
+    plans.reduce((sum, plan) => sum + plan.requests.length, 0),
+  );
 });
 
 test('curl sees the same bytes directly and through the sidecar', async (t) => {
@@ -418,7 +325,7 @@ test('curl sees the same bytes directly and through the sidecar', async (t) => {
   t.after(() => server.close());
   t.after(() => server.closeAllConnections());
   const serverPort = (server.address() as AddressInfo).port;
-  const { sink, sidecar } = await through(t, serverPort);
+  const { sink, sidecar } = await startSidecarAndSink(t, serverPort);
   const upload = ['-T', process.execPath, '--limit-rate', '400M', '-r', '0-2000000'];
   const calls: string[][] = [
     ['/'],

@@ -2,6 +2,7 @@
 import type { TestContext } from 'node:test';
 import { fetchText } from '../../src/cli/demo/fetch-text.ts';
 import { type MetricSample, parseMetrics, sumOf } from '../../src/cli/demo/metrics-text.ts';
+import { type OtlpSink, startOtlpSink } from './otlp-sink.ts';
 import { type Program, startProgram } from './programs.ts';
 
 export interface SidecarOptions {
@@ -68,4 +69,13 @@ export async function startSidecar(t: TestContext, options: SidecarOptions): Pro
       };
     },
   };
+}
+
+/** A sidecar in front of a port of 127.0.0.1, and the sink its spans go to. */
+export async function startSidecarAndSink(
+  t: TestContext,
+  inbound: number,
+): Promise<{ readonly sidecar: Sidecar; readonly sink: OtlpSink }> {
+  const sink = await startOtlpSink(t);
+  return { sink, sidecar: await startSidecar(t, { inbound, otlp: sink.url }) };
 }

@@ -38,8 +38,9 @@ export async function examine(targets: Targets, timeoutMs: number): Promise<Find
     ...readiness,
     requestFinding,
     judgeCapture(before, after, probe),
-    judgeProtocol(before, after),
+    judgeProtocol(before, after, spans),
     judgeSampling(before, after),
+    judgeContext(spans, probe),
     ...judgeDelivery(before, after),
     ...judgeForwarding(after),
     ...judgeCollector(before.collector, after.collector),
@@ -108,14 +109,16 @@ function judgeCapture(before: Observed, after: Observed, probe: ProbeResult): Fi
   return bad(hop, 'the request was answered, but no sidecar counted it: it went past them', advice);
 }
 
-function judgeProtocol(before: Observed, after: Observed): Finding {
+function judgeProtocol(before: Observed, after: Observed, spans: readonly StoredSpan[]): Finding {
   const hop = 'protocol';
   const reasons = after.sidecars.flatMap((now, i) =>
     grownLabels(before.sidecars[i]!, now, 'tracecar_connections_degraded_total', 'reason').map(
       (reason) => `${reason} at ${now.service}`,
     ),
   );
-  if (reasons.length === 0) return good(hop, 'HTTP/1.1, read to the end; no connection was degraded');
+  const version = spans.find((span) => span.kind === 'SERVER')?.tags['network.protocol.version'];
+  const seen = version === undefined ? '' : `HTTP/${version}, read to its end; `;
+  if (reasons.length === 0) return good(hop, `${seen}no connection was degraded`);
   const advice = 'look at GET /connections of that sidecar; bytes pass unchanged, but such connections make no spans';
   return bad(hop, `connections were degraded meanwhile: ${reasons.join(', ')}`, advice);
 }
@@ -137,6 +140,22 @@ function judgeSampling(before: Observed, after: Observed): Finding {
   }
   if (reasons.size === 0) return open(hop, 'no decision was made');
   return bad(hop, `no span was made (decided by ${because})`, 'ask for a path that is neither telemetry nor a probe');
+}
+
+function judgeContext(spans: readonly StoredSpan[], probe: ProbeResult): Finding {
+  const hop = 'context';
+  if (spans.length === 0) return open(hop, 'no span of the request can be read, so nothing is known');
+  const first = spans.find((span) => span.parentId === probe.spanId);
+  if (first === undefined) {
+    const advice = 'see which hop in front of the sidecar replaces traceparent, or whether --via passes one at all';
+    return bad(hop, 'no span hangs from the request: its context did not come in', advice);
+  }
+  const ids = new Set(spans.map((span) => span.spanId));
+  const calls = spans.filter((span) => span.kind === 'CLIENT');
+  const joined = spans.filter((span) => span.kind === 'SERVER' && ids.has(span.parentId));
+  const out =
+    calls.length === 0 ? 'no call went out' : `${calls.length} calls went out with it, ${joined.length} arrived`;
+  return good(hop, `it came in (${first.service} continues the trace), ${out}`);
 }
 
 function judgeDelivery(before: Observed, after: Observed): Finding[] {
