@@ -125,13 +125,19 @@ export class QueuedExporter implements Destination {
     for (const wake of this.sleepers) wake();
   }
 
-  private async consume(): Promise<void> {
-    for (let batch = await this.queue.take(); batch !== undefined; batch = await this.queue.take()) {
-      await this.deliver(batch);
-      this.queue.release(batch);
-    }
+  /** Takes and delivers one batch after the other; resolves when the queue is closed and empty. */
+  private consume(): Promise<void> {
+    return new Promise((resolve) => {
+      const takeNext = () =>
+        this.queue.take((batch) => {
+          if (batch === undefined) resolve();
+          else void this.deliver(batch).then(takeNext);
+        });
+      takeNext();
+    });
   }
 
+  /** Never rejects. */
   private async deliver(batch: Batch): Promise<void> {
     const account = new BatchAccount(batch.spans, this.stats);
     this.sending.add(account);
@@ -145,6 +151,7 @@ export class QueuedExporter implements Destination {
     }
     account.drop('internal_error', account.left);
     this.sending.delete(account);
+    this.queue.release(batch);
   }
 
   private sleep(ms: number): Promise<boolean> {
