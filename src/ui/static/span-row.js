@@ -2,7 +2,7 @@
 import { h } from './dom.js';
 import { count, duration } from './format.js';
 
-/** `row` is the waterfall's `{ node, collapsed }`; `actions` are its `toggle(row)` and `open(row)`. */
+/** `actions` has `toggle(row)` to fold what is below, and `open(row)` for the details. */
 export function spanRow(trace, colours, row, actions) {
   const { node } = row;
   const hasChildren = node.children.length > 0;

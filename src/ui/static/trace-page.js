@@ -5,7 +5,7 @@ import { fill, h } from './dom.js';
 import { count, dateTime, duration } from './format.js';
 import { buildTrace } from './trace-model.js';
 import { serviceChip } from './trace-row.js';
-import { waterfall } from './waterfall.js';
+import { Waterfall } from './waterfall.js';
 
 /** Draws the page; `span` in the parameters names a span to open and to scroll to. */
 export async function tracePage(page, traceId, parameters) {
@@ -13,7 +13,7 @@ export async function tracePage(page, traceId, parameters) {
   const trace = buildTrace(data);
   const colours = serviceColours([...trace.services.keys()]);
   document.title = `${trace.root.service}: ${trace.root.name} · Tracecar`;
-  const chart = waterfall(trace, colours);
+  const chart = new Waterfall(trace, colours);
   fill(page, h('div', { class: 'trace' }, heading(trace, colours), toolbar(chart), chart.element));
   const chosen = parameters.get('span');
   if (chosen !== null) chart.reveal(chosen);
@@ -71,49 +71,58 @@ function heading(trace, colours) {
 }
 
 function toolbar(chart) {
+  const whole = button('Whole trace', () => chart.time.showAll(), 'Leave the zoom (Escape)');
+  whole.hidden = true;
+  chart.time.onZoom = (isZoomed) => {
+    whole.hidden = !isZoomed;
+  };
+  return h(
+    'div',
+    { class: 'toolbar', role: 'toolbar', 'aria-label': 'Waterfall' },
+    findBox(chart),
+    h('span', { class: 'gap' }),
+    h('span', { class: 'hint' }, 'Drag over the time axis, or press z on a row, to zoom'),
+    whole,
+    button('Next error', () => chart.nextError(), 'Go to the next span that failed'),
+    button('Expand all', () => chart.collapseAll(false)),
+    button('Collapse all', () => chart.collapseAll(true)),
+  );
+}
+
+/** The field to find text in the spans, the buttons to go from match to match, and where one is. */
+function findBox(chart) {
   const found = h('output', { for: 'find' });
-  const next = (step) => {
+  const go = (step) => {
     const { position, total } = chart.nextMatch(step);
     found.value = total === 0 ? 'no match' : `${position} of ${total}`;
   };
-  const find = h('input', {
+  const input = () => {
+    const total = chart.find(field.value);
+    const told = total === 1 ? '1 match' : `${total || 'no'} matches`;
+    found.value = field.value.trim() === '' ? '' : told;
+  };
+  const keydown = (event) => {
+    if (event.key !== 'Enter') return;
+    event.preventDefault();
+    go(event.shiftKey ? -1 : 1);
+  };
+  const field = h('input', {
     id: 'find',
     type: 'search',
     placeholder: 'Find: service, operation, attribute, id',
     autocomplete: 'off',
     spellcheck: 'false',
-    on: {
-      input: () => {
-        const total = chart.find(find.value);
-        found.value =
-          find.value.trim() === '' ? '' : total === 0 ? 'no match' : total === 1 ? '1 match' : `${total} matches`;
-      },
-      keydown: (event) => {
-        if (event.key !== 'Enter') return;
-        event.preventDefault();
-        next(event.shiftKey ? -1 : 1);
-      },
-    },
+    on: { input, keydown },
   });
-  const button = (label, click, title = '') => h('button', { type: 'button', title, on: { click } }, label);
-  const reset = button('Whole trace', () => chart.resetZoom(), 'Leave the zoom (Escape)');
-  reset.hidden = true;
-  chart.onZoom((isZoomed) => {
-    reset.hidden = !isZoomed;
-  });
-  return h(
-    'div',
-    { class: 'toolbar', role: 'toolbar', 'aria-label': 'Waterfall' },
+  return [
     h('label', { class: 'hidden', for: 'find' }, 'Find in this trace'),
-    find,
-    button('↑', () => next(-1), 'Previous match (Shift+Enter)'),
-    button('↓', () => next(1), 'Next match (Enter)'),
+    field,
+    button('↑', () => go(-1), 'Previous match (Shift+Enter)'),
+    button('↓', () => go(1), 'Next match (Enter)'),
     found,
-    h('span', { class: 'gap' }),
-    h('span', { class: 'hint' }, 'Drag over the time axis, or press z on a row, to zoom'),
-    reset,
-    button('Next error', () => chart.nextError(), 'Go to the next span that failed'),
-    button('Expand all', () => chart.collapseAll(false)),
-    button('Collapse all', () => chart.collapseAll(true)),
-  );
+  ];
+}
+
+function button(label, click, title = '') {
+  return h('button', { type: 'button', title, on: { click } }, label);
 }
