@@ -6,6 +6,8 @@ import { mkdtemp, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { test } from 'node:test';
+import { startZipkinSink } from '../support/collector.ts';
+import { startOtlpSink } from '../support/otlp-sink.ts';
 import { programArguments, runProgram } from '../support/programs.ts';
 
 test('demo --once: 60 whole traces, nothing lost, exit 0, and the spans in a file', async (t) => {
@@ -29,6 +31,23 @@ test('demo --once: 60 whole traces, nothing lost, exit 0, and the spans in a fil
   for (const traceId of new Set(spans.map((span) => span.traceId))) {
     const services = new Set(spans.filter((span) => span.traceId === traceId).map((span) => span.service));
     assert.ok(services.size >= 3, `${traceId} is over ${[...services]} only`);
+  }
+});
+
+test('demo --once feeds every backend it is given with every span, once', async (t) => {
+  const [first, second] = [await startZipkinSink(t), await startZipkinSink(t)];
+  const jaeger = await startOtlpSink(t);
+  const { code, stdout, stderr } = await runProgram([
+    ...['demo', '--once', '--port', '0', '--json'],
+    ...['--zipkin', first.url, '--jaeger', jaeger.url, '--zipkin', second.url],
+  ]);
+  assert.equal(code, 0, stderr);
+  const { list } = JSON.parse(stdout) as { list: { traceId: string; spanId: string; parentId: string | null }[] };
+  const key = (...ids: (string | undefined)[]) => ids.join(' ');
+  const wanted = list.map((span) => key(span.traceId, span.spanId, span.parentId ?? '')).sort();
+  assert.deepEqual(jaeger.spans.map((span) => key(span.traceId, span.spanId, span.parentSpanId)).sort(), wanted);
+  for (const zipkin of [first, second]) {
+    assert.deepEqual(zipkin.spans.map((span) => key(span.traceId, span.id, span.parentId ?? '')).sort(), wanted);
   }
 });
 

@@ -20,10 +20,13 @@ export class ChildEnded extends Error {
   override readonly name = 'ChildEnded';
   /** True when a port it was given had been taken in the meantime. */
   readonly portTaken: boolean;
+  /** What the child said of bad usage, '' when that was not why it ended. */
+  readonly usage: string;
 
   constructor(child: string, how: string, lastLine: string) {
     super(`${child} ended (${how})${lastLine === '' ? '' : `: ${lastLine}`}`);
     this.portTaken = /port is taken|EADDRINUSE|cannot listen/.test(lastLine);
+    this.usage = how === 'exit 2' && !this.portTaken ? lastLine.replace(/^tracecar: /, '') : '';
   }
 }
 

@@ -36,7 +36,7 @@ export function judgeBackends(before: CollectorObservation, after: CollectorObse
     const advice = 'see that this backend runs and its URL is right; the collector tries again by itself';
     if (failed > 0) return bad(hop, `${failed} spans were given up`, advice);
     if (sent > 0) return good(hop, `acknowledged ${sent} spans meanwhile`);
-    if (queued > 0) return bad(hop, `it acknowledges nothing; its queue holds ${queued}`, advice);
+    if (queued > 0) return bad(hop, `it acknowledges nothing; its queue holds ${queued} bytes`, advice);
     return open(hop, 'nothing was sent to it meanwhile');
   });
 }
@@ -49,7 +49,7 @@ export async function judgeReaders(
   timeoutMs: number,
 ): Promise<Finding[]> {
   const [store, ...others] = readers;
-  const findings = [judgeStored(store!.url, probe, stored)];
+  const findings = [judgeStored(store!.url, probe, stored, others.length > 0)];
   for (const reader of others) {
     const hop = `trace in ${reader.kind} ${reader.url}`;
     const advice = 'give the URL under which this query API answers, and see that the collector feeds this backend';
@@ -63,8 +63,10 @@ export async function judgeReaders(
   return findings;
 }
 
-function judgeStored(url: string, probe: ProbeResult, spans: readonly StoredSpan[]): Finding {
+function judgeStored(url: string, probe: ProbeResult, spans: readonly StoredSpan[], hasOthers: boolean): Finding {
   const hop = 'trace';
+  // A collector may run without the store; then the backends that were named have to show the trace.
+  if (spans.length === 0 && hasOthers) return open(hop, `there is none in an embedded store on ${url}`);
   if (spans.length === 0) {
     const advice = 'name the query address of the embedded store with --viewer HOST:PORT';
     return bad(hop, `trace ${probe.traceId} cannot be read from ${url}`, advice);
