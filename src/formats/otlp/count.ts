@@ -20,7 +20,7 @@ function count(walker: Walker, end: number, level: CountLevel): number {
     const tag = walker.tag(end);
     if (tag < 0) break;
     if (!isInner(tag, level)) {
-      if (!walker.skip(tag, end, level)) break;
+      if (!walker.skip(tag, end)) break;
       continue;
     }
     const stop = walker.fieldEnd(end);

@@ -18,8 +18,8 @@ function message(walker: Walker, end: number, walk: MessageWalk, depth: number):
 }
 
 /** A field that no case knew: legal if its number is new, a fault if the number is known and the wire type is not. */
-function otherField(walker: Walker, tag: number, end: number, highestKnown: number, depth: number): boolean {
-  return tag >>> 3 <= highestKnown ? walker.wrongType(tag) : walker.skip(tag, end, depth);
+function otherField(walker: Walker, tag: number, end: number, highestKnown: number): boolean {
+  return tag >>> 3 <= highestKnown ? walker.wrongType(tag) : walker.skip(tag, end);
 }
 
 /**
@@ -76,7 +76,7 @@ function spanField(walker: Walker, tag: number, end: number): boolean {
     case spanTag.links:
       return message(walker, end, link, spanDepth + 1);
     default:
-      return tag >= 0 && otherField(walker, tag, end, 16, spanDepth);
+      return tag >= 0 && otherField(walker, tag, end, 16);
   }
 }
 
@@ -88,7 +88,7 @@ export function walkResource(walker: Walker, end: number): boolean {
     if (tag === resourceTag.attributes) ok = keyValue(walker, end, resourceDepth + 1);
     else if (tag === resourceTag.droppedAttributesCount) ok = walker.varint(end);
     else if (tag === resourceTag.entityRefs) ok = message(walker, end, entityRef, resourceDepth + 1);
-    else ok = tag >= 0 && otherField(walker, tag, end, 3, resourceDepth);
+    else ok = tag >= 0 && otherField(walker, tag, end, 3);
     if (!ok) return false;
   }
   return true;
@@ -102,18 +102,18 @@ export function walkScope(walker: Walker, end: number): boolean {
     if (tag === scopeTag.name || tag === scopeTag.version) ok = walker.string(end);
     else if (tag === scopeTag.attributes) ok = keyValue(walker, end, scopeDepth + 1);
     else if (tag === scopeTag.droppedAttributesCount) ok = walker.varint(end);
-    else ok = tag >= 0 && otherField(walker, tag, end, 4, scopeDepth);
+    else ok = tag >= 0 && otherField(walker, tag, end, 4);
     if (!ok) return false;
   }
   return true;
 }
 
 /** EntityRef: four fields, all of them strings. */
-function entityRef(walker: Walker, end: number, depth: number): boolean {
+function entityRef(walker: Walker, end: number): boolean {
   while (walker.position < end) {
     const tag = walker.tag(end);
     const isString = (tag & 7) === 2 && tag >>> 3 <= 4 && tag >= 0;
-    const ok = isString ? walker.string(end) : tag >= 0 && otherField(walker, tag, end, 4, depth);
+    const ok = isString ? walker.string(end) : tag >= 0 && otherField(walker, tag, end, 4);
     if (!ok) return false;
   }
   return true;
@@ -127,7 +127,7 @@ function event(walker: Walker, end: number, depth: number): boolean {
     else if (tag === eventTag.name) ok = walker.string(end);
     else if (tag === eventTag.attributes) ok = keyValue(walker, end, depth + 1);
     else if (tag === eventTag.droppedAttributesCount) ok = walker.varint(end);
-    else ok = tag >= 0 && otherField(walker, tag, end, 4, depth);
+    else ok = tag >= 0 && otherField(walker, tag, end, 4);
     if (!ok) return false;
   }
   return true;
@@ -143,21 +143,21 @@ function link(walker: Walker, end: number, depth: number): boolean {
     else if (tag === linkTag.attributes) ok = keyValue(walker, end, depth + 1);
     else if (tag === linkTag.droppedAttributesCount) ok = walker.varint(end);
     else if (tag === linkTag.flags) ok = walker.fixed(4, end);
-    else ok = tag >= 0 && otherField(walker, tag, end, 6, depth);
+    else ok = tag >= 0 && otherField(walker, tag, end, 6);
     if (!ok) return false;
   }
   return true;
 }
 
 /** Field 1 of Status is reserved (a deprecated code of old senders): it passes, whatever its wire type. */
-function status(walker: Walker, end: number, depth: number): boolean {
+function status(walker: Walker, end: number): boolean {
   while (walker.position < end) {
     const tag = walker.tag(end);
     let ok = false;
     if (tag === statusTag.message) ok = walker.string(end);
     else if (tag === statusTag.code) ok = walker.varint(end);
-    else if (tag >>> 3 === 1) ok = tag >= 0 && walker.skip(tag, end, depth);
-    else ok = tag >= 0 && otherField(walker, tag, end, 3, depth);
+    else if (tag >>> 3 === 1) ok = tag >= 0 && walker.skip(tag, end);
+    else ok = tag >= 0 && otherField(walker, tag, end, 3);
     if (!ok) return false;
   }
   return true;
@@ -173,7 +173,7 @@ function keyValue(walker: Walker, outerEnd: number, depth: number): boolean {
     if (tag === keyValueTag.key) ok = walker.string(end);
     else if (tag === keyValueTag.value) ok = anyValue(walker, end, depth + 1);
     else if (tag === keyValueTag.keyStrindex) ok = walker.varint(end);
-    else ok = tag >= 0 && otherField(walker, tag, end, 3, depth);
+    else ok = tag >= 0 && otherField(walker, tag, end, 3);
     if (!ok) return false;
   }
   return true;
@@ -191,9 +191,9 @@ function anyValue(walker: Walker, outerEnd: number, depth: number): boolean {
     else if (tag === anyValueTag.doubleValue) ok = walker.fixed(8, end);
     else if (tag === anyValueTag.arrayValue) ok = message(walker, end, arrayOfValues, depth + 1);
     else if (tag === anyValueTag.kvlistValue) ok = message(walker, end, listOfKeyValues, depth + 1);
-    else if (tag === anyValueTag.bytesValue) ok = walker.skip(tag, end, depth);
+    else if (tag === anyValueTag.bytesValue) ok = walker.skip(tag, end);
     else if (tag === anyValueTag.stringValueStrindex) ok = walker.varint(end);
-    else ok = tag >= 0 && otherField(walker, tag, end, 8, depth);
+    else ok = tag >= 0 && otherField(walker, tag, end, 8);
     if (!ok) return false;
   }
   return true;
@@ -205,7 +205,7 @@ const listOfKeyValues: MessageWalk = (walker, end, depth) => values(walker, end,
 function values(walker: Walker, end: number, depth: number, item: MessageWalk): boolean {
   while (walker.position < end) {
     const tag = walker.tag(end);
-    const ok = tag === 0x0a ? item(walker, end, depth + 1) : tag >= 0 && otherField(walker, tag, end, 1, depth);
+    const ok = tag === 0x0a ? item(walker, end, depth + 1) : tag >= 0 && otherField(walker, tag, end, 1);
     if (!ok) return false;
   }
   return true;

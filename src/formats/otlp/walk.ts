@@ -21,7 +21,7 @@ export interface Malformed {
 }
 
 /**
- * Walks a request to the end of every span: wire types, lengths, varints, id sizes, UTF-8, nesting.
+ * Walks a request to the end of every span: wire types (no groups), lengths, varints, id sizes, UTF-8, nesting.
  *
  * A bad span is cut out alone, with the lengths around it rewritten; everything else, unknown fields included, stays
  * byte for byte. A bad resource or scope costs the spans under it. Where a ResourceSpans or ScopeSpans itself breaks
@@ -65,7 +65,7 @@ class RequestWalk {
         const stop = walker.fieldEnd(end);
         if (stop < 0) return this.malformed(start);
         this.resourceSpans(start, stop);
-      } else if (tag < 0 || !(tag >>> 3 > 1 ? walker.skip(tag, end, 0) : walker.wrongType(tag))) {
+      } else if (tag < 0 || !(tag >>> 3 > 1 ? walker.skip(tag, end) : walker.wrongType(tag))) {
         return this.malformed(start);
       }
     }
@@ -162,7 +162,7 @@ class RequestWalk {
   private unknownField(tag: number, end: number, depth: number): boolean {
     const field = tag >>> 3;
     const isKnown = field <= 3 || (field === 1000 && depth === 1);
-    return isKnown ? this.walker.wrongType(tag) : this.walker.skip(tag, end, depth);
+    return isKnown ? this.walker.wrongType(tag) : this.walker.skip(tag, end);
   }
 
   private mark(start: number, end: number): Mark {

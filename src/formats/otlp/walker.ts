@@ -1,6 +1,5 @@
 // Passes over the fields of OTLP messages, checking all that a strict decoder would, and keeping nothing.
 import { isUtf8 } from 'node:buffer';
-import { maxNesting } from '../../wire/protobuf-reader.ts';
 
 /**
  * A cursor whose methods return false (or -1) at the first fault and leave its description in `fault`. It does not
@@ -81,8 +80,8 @@ export class Walker {
     return index === stop || isUtf8(this.bytes.subarray(index, stop)) || this.fail('a string that is not UTF-8');
   }
 
-  /** Passes a field nobody here knows; `depth` is that of the message it lies in. */
-  skip(tag: number, end: number, depth: number): boolean {
+  /** Passes a field nobody here knows. */
+  skip(tag: number, end: number): boolean {
     switch (tag & 7) {
       case 0:
         return this.varint(end);
@@ -94,29 +93,17 @@ export class Walker {
         this.position = stop;
         return true;
       }
-      case 3:
-        return this.group(tag >>> 3, end, depth + 1);
       case 5:
         return this.fixed(4, end);
       default:
-        return this.fail('a group that ends without a beginning');
+        // Google's decoders would pass over it, the Collector's (and so Jaeger's) refuses the whole request.
+        return this.fail(`a group (wire type ${tag & 7})`);
     }
   }
 
   /** A field whose number is known but whose wire type is not the one of its definition. */
   wrongType(tag: number): false {
     return this.fail(`field ${tag >>> 3} with wire type ${tag & 7}`);
-  }
-
-  private group(field: number, end: number, depth: number): boolean {
-    if (depth > maxNesting) return this.fail(`nested more than ${maxNesting} levels deep`);
-    while (this.position < end) {
-      const tag = this.tag(end);
-      if (tag < 0) return false;
-      if ((tag & 7) === 4) return tag >>> 3 === field || this.fail('a group closed by the end of another');
-      if (!this.skip(tag, end, depth)) return false;
-    }
-    return this.fail('cut short');
   }
 
   private uint32(end: number): number {
