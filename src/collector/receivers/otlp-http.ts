@@ -26,6 +26,9 @@ const encodings = {
 
 type ContentType = keyof typeof encodings;
 
+/** Longer than senders pause between two batches: a connection closed under a request costs them a retry. */
+const keepAliveTimeoutMs = 75_000;
+
 /** gRPC codes, as google.rpc.Status carries them. */
 const invalidArgument = 3;
 const resourceExhausted = 8;
@@ -50,6 +53,7 @@ export async function startOtlpHttp(
       },
     );
   });
+  server.keepAliveTimeout = keepAliveTimeoutMs;
   return {
     address: await listen(server, address, '--otlp-http'),
     stop: async (graceMs) => {

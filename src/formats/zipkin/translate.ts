@@ -62,11 +62,11 @@ function translateSpan(span: Span, service: string, resource: readonly KeyValue[
 }
 
 function localEndpoint(serviceName: string, attributes: readonly KeyValue[]): ZipkinEndpoint {
+  const local = attributes.filter(({ key }) => key.startsWith('network.local.'));
+  if (local.length === 0) return { serviceName };
   // Under other names the question is the same one: an address and its port.
-  const local = attributes
-    .filter(({ key }) => key.startsWith('network.local.'))
-    .map(({ key, value }) => ({ key: key.replace('.local.', '.peer.'), value }));
-  return { ...remoteEndpoint(local), serviceName };
+  const asPeer = local.map(({ key, value }) => ({ key: key.replace('.local.', '.peer.'), value }));
+  return { ...remoteEndpoint(asPeer), serviceName };
 }
 
 /** Whole microseconds; what is left of one is cut off. Exact until the year 2255. */
