@@ -106,7 +106,6 @@ function matches(spans: readonly ZipkinSpan[], query: ZipkinQuery): boolean {
     (span) => query.serviceName === undefined || span.localEndpoint?.serviceName === query.serviceName,
   );
   return (
-    own.length > 0 &&
     (query.remoteServiceName === undefined ||
       own.some((span) => span.remoteEndpoint?.serviceName === query.remoteServiceName)) &&
     (query.spanName === undefined || own.some((span) => span.name === query.spanName)) &&
