@@ -231,3 +231,12 @@ test('order is kept over resources and scopes', () => {
     [0, 1, 2].map((index) => [idOf(index).toString('hex'), index < 2 ? 'a' : 'b']),
   );
 });
+
+test('an attribute may be called __proto__ or constructor', () => {
+  const span = translateOne(plainSpan(0, { attributes: [text('__proto__', 'p'), text('constructor', 'c')] }));
+  const [written] = JSON.parse(Buffer.from(encodeZipkinJson([span])).toString());
+  assert.deepEqual(Object.entries(written.tags).slice(-2), [
+    ['__proto__', 'p'],
+    ['constructor', 'c'],
+  ]);
+});
