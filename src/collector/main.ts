@@ -25,6 +25,8 @@ export interface CollectorOptions {
   readonly log: Log;
   /** Of a request, before and after decompression. Default 64 MiB. */
   readonly maxRequestBytes?: number;
+  /** Of all request bodies being received over HTTP; more is answered 503. Default four times `maxRequestBytes`. */
+  readonly maxBytesInFlight?: number;
   /** Queue, batches, retries; the same for every backend. */
   readonly exporter?: Partial<ExporterSettings>;
   /** Per attempt. Default 10 s. */
@@ -103,9 +105,10 @@ async function startServers(
   const health = await listen(healthServer, options.health, '--health');
   stops.push(() => close(healthServer));
   const maxRequestBytes = options.maxRequestBytes ?? defaultMaxRequestBytes;
+  const maxBytesInFlight = options.maxBytesInFlight ?? 4 * maxRequestBytes;
   const grpc = await startOtlpGrpc(options.otlpGrpc, pipeline, maxRequestBytes);
   stops.push(() => grpc.stop(receiverGraceMs));
-  const http = await startOtlpHttp(options.otlpHttp, pipeline, maxRequestBytes, options.log);
+  const http = await startOtlpHttp(options.otlpHttp, pipeline, { maxRequestBytes, maxBytesInFlight }, options.log);
   stops.push(() => http.stop(receiverGraceMs));
   return { otlpGrpc: grpc.address, otlpHttp: http.address, metrics, health };
 }

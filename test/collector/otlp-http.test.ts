@@ -1,17 +1,17 @@
 import assert from 'node:assert/strict';
 import { type TestContext, test } from 'node:test';
 import { deflateRawSync, deflateSync, gzipSync } from 'node:zlib';
-import { startCollector } from '../../src/collector/main.ts';
+import { type CollectorOptions, startCollector } from '../../src/collector/main.ts';
 import { createLog } from '../../src/runtime/log.ts';
 import { request } from '../contract/support/senders.ts';
-import { encodeByOracle } from '../formats/otlp/oracle.ts';
+import { decodeRpcByOracle, encodeByOracle } from '../formats/otlp/oracle.ts';
 import { plainSpan, requestOf } from '../formats/otlp/samples.ts';
 
 const anyPort = { host: '127.0.0.1', port: 0 };
 const protobuf = { 'content-type': 'application/x-protobuf' };
 const body = encodeByOracle(requestOf([plainSpan(0)]));
 
-async function setUp(t: TestContext) {
+async function setUp(t: TestContext, changes: Partial<CollectorOptions> = {}) {
   const stored: Uint8Array[] = [];
   const collector = await startCollector({
     otlpGrpc: anyPort,
@@ -22,6 +22,7 @@ async function setUp(t: TestContext) {
     sinks: [{ name: 'memory', accept: (bytes) => stored.push(new Uint8Array(bytes)) }],
     log: createLog('test', 'silent'),
     maxRequestBytes: 10_000,
+    ...changes,
   });
   t.after(() => collector.close());
   const post = (headers: Record<string, string>, content: Uint8Array = body, path = '/v1/traces', method = 'POST') =>
@@ -101,4 +102,18 @@ test('a long body is 413 whether its length was announced or not, and the answer
 test('the query of the URL is no part of the path', async (t) => {
   const { post } = await setUp(t);
   assert.equal((await post(protobuf, body, '/v1/traces?token=x')).status, 200);
+});
+
+test('when too much is being received at a time the answer is 503 with a delay, and what was held is given back', async (t) => {
+  const { post, stored } = await setUp(t, { maxBytesInFlight: body.byteLength });
+  for (let round = 0; round < 3; round++) {
+    assert.equal((await post(protobuf)).status, 200);
+    const refused = await post(protobuf, Buffer.concat([body, body]));
+    assert.deepEqual([refused.status, refused.headers['retry-after']], [503, '1']);
+    assert.deepEqual(decodeRpcByOracle('Status', refused.body), {
+      code: 14,
+      message: 'too much is being received; send it again',
+    });
+  }
+  assert.deepEqual(stored, [body, body, body]);
 });

@@ -8,7 +8,7 @@ import { close, listen } from '../../runtime/listen.ts';
 import type { Log } from '../../runtime/log.ts';
 import { errorMessage } from '../../runtime/usage-error.ts';
 import type { Pipeline } from '../pipeline.ts';
-import { readBody } from './http-body.ts';
+import { ByteBudget, readBody } from './http-body.ts';
 import type { Receiver } from './receiver.ts';
 
 interface Reply {
@@ -32,20 +32,28 @@ const keepAliveTimeoutMs = 75_000;
 /** gRPC codes, as google.rpc.Status carries them. */
 const invalidArgument = 3;
 const resourceExhausted = 8;
+const unavailable = 14;
+
+export interface HttpLimits {
+  readonly maxRequestBytes: number;
+  readonly maxBytesInFlight: number;
+}
 
 /**
  * Starts the receiver. 400 malformed or unreadable, 404 another path, 405 another method, 413 over `maxRequestBytes`
- * (before or after unpacking), 415 another content type or encoding; bad spans are a partial success under 200.
+ * (before or after unpacking), 415 another content type or encoding, 503 with Retry-After when more than
+ * `maxBytesInFlight` would be held at a time; bad spans are a partial success under 200.
  * @throws UsageError when the address cannot be bound
  */
 export async function startOtlpHttp(
   address: Address,
   pipeline: Pipeline,
-  maxRequestBytes: number,
+  limits: HttpLimits,
   log: Log,
 ): Promise<Receiver> {
+  const budget = new ByteBudget(limits.maxBytesInFlight);
   const server = createServer((request, response) => {
-    answer(request, pipeline, maxRequestBytes).then(
+    answer(request, pipeline, limits.maxRequestBytes, budget).then(
       (reply) => reply !== undefined && send(response, reply),
       (error: unknown) => {
         log.error({ error: errorMessage(error) }, 'a request failed by a fault of ours');
@@ -65,7 +73,12 @@ export async function startOtlpHttp(
 }
 
 /** Undefined when the client is gone. */
-async function answer(request: IncomingMessage, pipeline: Pipeline, maxBytes: number): Promise<Reply | undefined> {
+async function answer(
+  request: IncomingMessage,
+  pipeline: Pipeline,
+  maxBytes: number,
+  budget: ByteBudget,
+): Promise<Reply | undefined> {
   const path = request.url?.split('?')[0];
   if (path !== '/v1/traces') return text(404, 'not found; traces go to /v1/traces');
   if (request.method !== 'POST') return { ...text(405, 'traces are sent by POST'), headers: { allow: 'POST' } };
@@ -77,7 +90,7 @@ async function answer(request: IncomingMessage, pipeline: Pipeline, maxBytes: nu
     type,
     body: encoding.encodeStatus(code, message),
   });
-  const body = await readBody(request, maxBytes);
+  const body = await readBody(request, maxBytes, budget);
   switch (body.kind) {
     case 'aborted':
       return undefined;
@@ -88,6 +101,11 @@ async function answer(request: IncomingMessage, pipeline: Pipeline, maxBytes: nu
       };
     case 'too-large':
       return refuse(413, resourceExhausted, `the request is longer than ${maxBytes} bytes`);
+    case 'overload':
+      return {
+        ...refuse(503, unavailable, 'too much is being received; send it again'),
+        headers: { 'retry-after': '1' },
+      };
     case 'unreadable':
       return refuse(400, invalidArgument, body.reason);
     case 'body': {
