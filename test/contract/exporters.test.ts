@@ -259,7 +259,7 @@ for (const subject of subjects) {
       assert.equal(exporter.queuedSpans, 0);
       assertAccount(exporter);
       exporter.accept(requestFor('late'));
-      assert.deepEqual(droppedOf(exporter), { shutdown: 5, queue_full: 1 });
+      assert.deepEqual(droppedOf(exporter), { shutdown: 6 });
     });
 
     test('long batches are cut to the limit, and a span that is too long by itself is dropped alone', async (t) => {

@@ -1,4 +1,5 @@
 // A backend as a destination: its own queue, its own consumers, its own account. What one backend does reaches no other.
+import type { PartialSuccess } from '../../formats/otlp/response.ts';
 import type { CountedRequest } from '../../formats/otlp/split.ts';
 import { type BackoffOptions, defaultBackoff } from '../../runtime/export/backoff.ts';
 import type { ExportOutcome } from '../../runtime/export/outcome.ts';
@@ -6,6 +7,7 @@ import type { Log } from '../../runtime/log.ts';
 import { errorMessage } from '../../runtime/usage-error.ts';
 import { type Destination, DestinationStats, type DropReason } from '../destination.ts';
 import { type Account, Delivery, type DeliveryOptions } from './delivery.ts';
+import { EpisodeLog } from './episode-log.ts';
 import { type Batch, SendingQueue } from './sending-queue.ts';
 
 /** How a kind of backend is spoken to. */
@@ -13,7 +15,7 @@ export interface BackendClient {
   /** Sends one OTLP request in the backend's own form; never rejects. `part` names it, the same at every attempt. */
   send(request: Uint8Array, part: string): Promise<ExportOutcome>;
   /** What an accepting answer says against some of the spans. */
-  readPartialSuccess(response: Uint8Array): { readonly rejectedSpans: number; readonly errorMessage: string };
+  readPartialSuccess(response: Uint8Array): PartialSuccess;
   close(): void;
 }
 
@@ -40,8 +42,6 @@ export const defaultExporterSettings: ExporterSettings = {
   backoff: defaultBackoff,
 };
 
-const refusalLogIntervalMs = 10_000;
-
 export class QueuedExporter implements Destination {
   readonly name: string;
   readonly stats = new DestinationStats();
@@ -49,20 +49,17 @@ export class QueuedExporter implements Destination {
   private readonly client: BackendClient;
   private readonly queue: SendingQueue;
   private readonly deliveryOptions: DeliveryOptions;
-  private readonly log: Log;
+  private readonly episodes: EpisodeLog;
   private readonly consumers: Promise<void>[];
   private readonly sending = new Set<BatchAccount>();
   private readonly sleepers = new Set<() => void>();
-  private isFailing = false;
-  private quietUntilMs = 0;
-  private isWarned = false;
-  private isQueueFull = false;
+  private isClosed = false;
   private isOver = false;
 
   constructor(name: string, client: BackendClient, settings: ExporterSettings, log: Log, nextPart: () => string) {
     this.name = name;
     this.client = client;
-    this.log = log;
+    this.episodes = new EpisodeLog(name, log);
     this.capacityBytes = settings.queueBytes;
     const { queueBytes: maxBytes, batchBytes, batchDelayMs, maxRequestBytes } = settings;
     this.queue = new SendingQueue({ maxBytes, batchBytes, batchDelayMs, maxBatchBytes: maxRequestBytes });
@@ -74,7 +71,7 @@ export class QueuedExporter implements Destination {
       backoff: settings.backoff,
       sleep: (ms) => this.sleep(ms),
       nextPart,
-      onOutcome: (outcome) => this.noteOutcome(outcome),
+      onOutcome: (outcome) => this.episodes.outcome(outcome, this.queuedSpans),
     };
     this.consumers = Array.from({ length: settings.consumers }, () => this.consume());
   }
@@ -91,18 +88,17 @@ export class QueuedExporter implements Destination {
 
   accept(request: CountedRequest): void {
     this.stats.accepted += request.spans;
+    if (this.isClosed) {
+      this.stats.drop('shutdown', request.spans);
+      return;
+    }
     const isTaken = this.queue.offer(request);
     if (!isTaken) this.stats.drop('queue_full', request.spans);
-    if (isTaken === this.isQueueFull) {
-      this.isQueueFull = !isTaken;
-      const { name: exporter, queuedBytes, capacityBytes } = this;
-      if (isTaken) this.log.info({ exporter, queuedBytes }, 'the queue takes spans again');
-      else
-        this.log.warn({ exporter, queuedBytes, capacityBytes }, 'the queue is full; new spans are dropped and counted');
-    }
+    this.episodes.queue(isTaken, this.queuedBytes, this.capacityBytes);
   }
 
   async drain(deadlineMs: number): Promise<void> {
+    this.isClosed = true;
     this.queue.close();
     let timer: NodeJS.Timeout | undefined;
     const deadline = new Promise<void>((resolve) => {
@@ -144,10 +140,7 @@ export class QueuedExporter implements Destination {
     try {
       await new Delivery(this.deliveryOptions, account).run(batch);
     } catch (error) {
-      this.log.error(
-        { exporter: this.name, error: errorMessage(error) },
-        'delivery of a batch failed by a fault of ours',
-      );
+      this.episodes.fault(errorMessage(error));
     }
     account.drop('internal_error', account.left);
     this.sending.delete(account);
@@ -168,30 +161,9 @@ export class QueuedExporter implements Destination {
   }
 
   private countRejected(response: Uint8Array): number {
-    const { rejectedSpans, errorMessage: message } = this.client.readPartialSuccess(response);
-    const isWarning = rejectedSpans > 0 || message !== '';
-    if (isWarning && !this.isWarned) {
-      this.log.warn({ exporter: this.name, rejectedSpans, message }, 'the backend did not take everything');
-    }
-    this.isWarned = isWarning;
-    return rejectedSpans;
-  }
-
-  /** One line when a backend stops answering and one when it is back; refusals are told at most once in a while. */
-  private noteOutcome(outcome: ExportOutcome): void {
-    const { name: exporter, queuedSpans } = this;
-    if (outcome.kind === 'rejected') {
-      if (performance.now() < this.quietUntilMs) return;
-      this.quietUntilMs = performance.now() + refusalLogIntervalMs;
-      this.log.warn({ exporter, reason: outcome.reason }, 'the backend refuses spans');
-      return;
-    }
-    const isFailing = outcome.kind === 'retry';
-    if (isFailing === this.isFailing) return;
-    this.isFailing = isFailing;
-    if (outcome.kind === 'retry')
-      this.log.warn({ exporter, reason: outcome.reason }, 'the backend does not take spans now');
-    else this.log.info({ exporter, queuedSpans }, 'the backend takes spans again');
+    const answer = this.client.readPartialSuccess(response);
+    this.episodes.partialSuccess(answer);
+    return answer.rejectedSpans;
   }
 }
 
