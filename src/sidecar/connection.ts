@@ -7,7 +7,7 @@ import type { Direction } from './config.ts';
 import { containWriteErrors } from './contained-writes.ts';
 import type { ResponseFlag } from './exchange.ts';
 import { isInternalAddress } from './exclusions.ts';
-import type { ConnectionFacts } from './export/span-encoder.ts';
+import { SpanTemplate } from './export/span-template.ts';
 import { type ByteSink, Http1Observer, type ObserverEvents } from './http1-observer.ts';
 import { readInto } from './static-reads.ts';
 import { bump, type Protocol } from './stats.ts';
@@ -38,6 +38,7 @@ export class Connection implements TracedConnection, ByteSink, ObserverEvents {
   readonly startMs = nowMs();
   readonly internal: boolean;
   readonly options: ConnectionOptions;
+  readonly direction: Direction;
   readonly clientAddress: string;
   readonly clientPort: number;
   protocol: Protocol = 'unknown';
@@ -50,8 +51,7 @@ export class Connection implements TracedConnection, ByteSink, ObserverEvents {
   readonly #server: Socket;
   readonly #onClosed: (connection: Connection) => void;
   readonly #onFault: (error: unknown) => void;
-  #facts: ConnectionFacts | undefined;
-  #attributes: Uint8Array | undefined;
+  #template: SpanTemplate | undefined;
   #connected = false;
   #connectTimer: NodeJS.Timeout | undefined;
   #lingerTimer: NodeJS.Timeout | undefined;
@@ -72,6 +72,7 @@ export class Connection implements TracedConnection, ByteSink, ObserverEvents {
     onFault: (error: unknown) => void,
   ) {
     this.options = options;
+    this.direction = options.direction;
     this.#tracer = tracer;
     this.#client = client;
     this.#onClosed = onClosed;
@@ -81,30 +82,27 @@ export class Connection implements TracedConnection, ByteSink, ObserverEvents {
     this.internal = isInternalAddress(this.clientAddress);
     this.observer = new Http1Observer(tracer, this, this, this);
     this.#server = this.#connect();
+    // Strings here are bytes; said once, it is not checked at each write.
+    this.#server.setDefaultEncoding('latin1');
+    client.setDefaultEncoding('latin1');
     this.#watchClient();
     this.#watchServer();
   }
 
-  // What spans say of the connection: complete only once the upstream address is known, so made at the first use.
-
-  get facts(): ConnectionFacts {
-    if (this.#facts !== undefined) return this.#facts;
+  /** What spans say of the connection: kept once the upstream address is known. */
+  get template(): SpanTemplate {
+    if (this.#template !== undefined) return this.#template;
     const { direction, target, upstreamCluster } = this.options;
-    const facts: ConnectionFacts = {
+    const template = new SpanTemplate({
       direction,
       clientAddress: this.clientAddress,
       clientPort: this.clientPort,
       upstreamAddress: plainAddress(this.#server.remoteAddress ?? target.host),
       upstreamPort: target.port,
       upstreamCluster,
-    };
-    if (this.#connected) this.#facts = facts;
-    return facts;
-  }
-
-  get attributes(): Uint8Array {
-    this.#attributes ??= this.#tracer.encoder.encodeConnection(this.facts);
-    return this.#attributes;
+    });
+    if (this.#connected) this.#template = template;
+    return template;
   }
 
   // ByteSink: request bytes on their way to the server.
@@ -114,9 +112,9 @@ export class Connection implements TracedConnection, ByteSink, ObserverEvents {
     // A buffer is the shared one: it is gone after this call, so large pieces are copied.
     const room =
       typeof data === 'string'
-        ? this.#server.write(data, 'latin1')
+        ? this.#server.write(data)
         : data.length <= maxStringBytes
-          ? this.#server.write(data.latin1Slice(0, data.length), 'latin1')
+          ? this.#server.write(data.latin1Slice(0, data.length))
           : this.#server.write(Buffer.from(data));
     if (!room) this.#roomAtServer = false;
   }
@@ -193,7 +191,7 @@ export class Connection implements TracedConnection, ByteSink, ObserverEvents {
   #clientBytes(length: number): boolean {
     this.bytesFromClient += length;
     this.#roomAtServer = true;
-    this.observer.clientData(sharedReadBuffer.subarray(0, length));
+    this.observer.clientData(sharedReadBuffer, length);
     if (this.#resetOnFirstBytes) this.#resetClientSoon();
     return this.#roomAtServer;
   }
@@ -202,7 +200,7 @@ export class Connection implements TracedConnection, ByteSink, ObserverEvents {
     this.bytesFromServer += length;
     const small = length <= maxStringBytes;
     const room = small
-      ? this.#client.write(sharedReadBuffer.latin1Slice(0, length), 'latin1')
+      ? this.#client.write(sharedReadBuffer.latin1Slice(0, length))
       : this.#client.write(Buffer.from(sharedReadBuffer.subarray(0, length)));
     this.observer.serverData(sharedReadBuffer, length);
     return room;

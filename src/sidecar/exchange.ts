@@ -7,8 +7,6 @@ export type ResponseFlag = '-' | 'UF' | 'UC' | 'UPE' | 'DC' | 'DPE';
 export class Exchange {
   next: Exchange | undefined;
   startMs = 0;
-  /** When the first byte of the final response came; 0 when none did. */
-  responseMs = 0;
   method = '';
   /** The request target as it came. */
   target = '';
@@ -43,7 +41,6 @@ export class Exchange {
   /** Clears what the last use left, apart from what `open` of the next request always sets. */
   reset(): void {
     this.next = undefined;
-    this.responseMs = 0;
     this.traceState = '';
     this.clientTraceId = '';
     this.tagValues = undefined;

@@ -1,6 +1,7 @@
 // Which requests are not traced: telemetry about telemetry, and probes (R21).
 
-const telemetryPaths: ReadonlySet<string> = new Set([
+/** Where telemetry is sent to; reading such a path is a user's request. */
+const ingestPaths: ReadonlySet<string> = new Set([
   '/v1/traces',
   '/v1/metrics',
   '/v1/logs',
@@ -10,17 +11,22 @@ const telemetryPaths: ReadonlySet<string> = new Set([
   '/opentelemetry.proto.collector.trace.v1.TraceService/Export',
   '/grpc.health.v1.Health/Check',
   '/grpc.health.v1.Health/Watch',
-  '/metrics',
-  '/stats/prometheus',
 ]);
-const probeAgents = ['kube-probe/', 'ELB-HealthChecker/', 'GoogleHC/', 'Prometheus/'] as const;
+const probeAgent = /^(?:kube-probe|ELB-HealthChecker|GoogleHC|Prometheus)\//;
 
-/** Whether a request is telemetry or a probe. Writes of spans are POSTs; reading `/api/traces` is a user's request. */
+/** Whether a request is telemetry or a probe. */
 export function isExcluded(method: string, target: string, userAgent: string): boolean {
-  for (const agent of probeAgents) if (userAgent.startsWith(agent)) return true;
+  if (userAgent !== '' && probeAgent.test(userAgent)) return true;
+  if (method === 'GET') {
+    const path = pathOf(target);
+    return path === '/metrics' || path === '/stats/prometheus';
+  }
+  return method === 'POST' && ingestPaths.has(pathOf(target));
+}
+
+function pathOf(target: string): string {
   const mark = target.indexOf('?');
-  const path = mark < 0 ? target : target.slice(0, mark);
-  return telemetryPaths.has(path) && (method === 'POST' || path === '/metrics' || path === '/stats/prometheus');
+  return mark < 0 ? target : target.slice(0, mark);
 }
 
 /** Whether an address is inside the trust boundary: loopback, RFC 1918, RFC 6598, link-local, unique local. */

@@ -9,15 +9,15 @@ export class HeldHead {
   length = 0;
   forwarded = 0;
 
-  /** Adds `chunk[from..]`. */
-  append(chunk: Buffer, from: number): void {
-    const size = chunk.length - from;
+  /** Adds `chunk[from..to)`. */
+  append(chunk: Buffer, from: number, to: number): void {
+    const size = to - from;
     if (this.length + size > this.bytes.length) {
       const grown = Buffer.allocUnsafeSlow(Math.max(initialBytes, (this.length + size) * 2));
       this.bytes.copy(grown, 0, 0, this.length);
       this.bytes = grown;
     }
-    chunk.copy(this.bytes, this.length, from);
+    chunk.copy(this.bytes, this.length, from, to);
     this.length += size;
   }
 

@@ -95,25 +95,25 @@ export class Http1Observer {
   }
 
   /** Takes bytes from the client, valid during this call only; each goes to the server, with our lines in between. */
-  clientData(chunk: Buffer): void {
+  clientData(chunk: Buffer, length: number): void {
     if (this.#mode >= Mode.unread) {
-      if (this.#tunnel !== undefined) this.#tunnel.requestBytes += chunk.length;
+      if (this.#tunnel !== undefined) this.#tunnel.requestBytes += length;
       this.#connectPending = false;
-      this.#toServer.write(chunk);
+      this.#toServer.write(length === chunk.length ? chunk : chunk.subarray(0, length));
       return;
     }
     this.#committed = 0;
     try {
-      while (this.#committed < chunk.length && this.#mode < Mode.unread) {
-        if (this.#mode === Mode.head) this.#readHead(chunk, this.#committed);
-        else this.#readBody(chunk, this.#committed, chunk.length);
+      while (this.#committed < length && this.#mode < Mode.unread) {
+        if (this.#mode === Mode.head) this.#readHead(chunk, this.#committed, length);
+        else this.#readBody(chunk, this.#committed, length);
       }
     } catch (error) {
       this.#fault(error);
     }
-    if (this.#committed < chunk.length) {
+    if (this.#committed < length) {
       this.#connectPending = false;
-      this.#pass(chunk, this.#committed, chunk.length);
+      this.#pass(chunk, this.#committed, length);
     }
     this.#flush();
   }
@@ -197,11 +197,11 @@ export class Http1Observer {
   }
 
   /** Reads on in a head. The request line passes as it comes; what follows it is held until the head is complete. */
-  #readHead(chunk: Buffer, at: number): void {
+  #readHead(chunk: Buffer, at: number, end: number): void {
     const held = this.#held;
     const scanner = this.#scanner;
     if (held.length === 0) {
-      const headEnd = scanner.scan(chunk, at, chunk.length);
+      const headEnd = scanner.scan(chunk, at, end);
       if (headEnd > 0) {
         const rest = this.#openExchange(latin1(chunk, at, headEnd), 0);
         if (rest === undefined) return;
@@ -210,16 +210,16 @@ export class Http1Observer {
         return;
       }
       if (headEnd < 0) {
-        this.#doubtfulHead(chunk, at);
+        this.#doubtfulHead(chunk, at, end);
         return;
       }
     }
     const before = held.length;
-    held.append(chunk, at);
-    this.#committed = chunk.length;
+    held.append(chunk, at, end);
+    this.#committed = end;
     const headEnd = before === 0 ? 0 : scanner.scan(held.bytes, 0, held.length);
     if (headEnd < 0) {
-      this.#doubtfulHead(held.bytes, 0);
+      this.#doubtfulHead(held.bytes, 0, held.length);
       return;
     }
     if (headEnd === 0) {
@@ -313,13 +313,13 @@ export class Http1Observer {
   }
 
   /** The first line was no request line: another protocol when the connection begins with it, else a doubt. */
-  #doubtfulHead(bytes: Uint8Array, at: number): void {
-    if (this.#known || (this.#scanner.doubt !== 'not_http' && !isHttp2Preface(bytes, at))) {
+  #doubtfulHead(bytes: Uint8Array, at: number, end: number): void {
+    if (this.#known || (this.#scanner.doubt !== 'not_http' && !isHttp2Preface(bytes, at, end))) {
       this.#degrade(this.#scanner.doubt, 'DPE');
       return;
     }
-    const isTls = bytes[at] === 0x16 && bytes[at + 1] === 0x03;
-    this.#detected(isTls ? 'tls' : isHttp2Preface(bytes, at) ? 'http2' : 'opaque');
+    const isTls = bytes[at] === 0x16 && (end - at === 1 || bytes[at + 1] === 0x03);
+    this.#detected(isTls ? 'tls' : isHttp2Preface(bytes, at, end) ? 'http2' : 'opaque');
     this.#mode = Mode.opaque;
     this.#flushHeld();
   }
@@ -366,7 +366,7 @@ function blame(exchange: Exchange, flag: ResponseFlag, errorType: string): void 
 
 const preface = Buffer.from('PRI * HTTP/2.0\r\n');
 
-function isHttp2Preface(bytes: Uint8Array, at: number): boolean {
-  for (let i = 0; i < preface.length && at + i < bytes.length; i++) if (bytes[at + i] !== preface[i]) return false;
+function isHttp2Preface(bytes: Uint8Array, at: number, end: number): boolean {
+  for (let i = 0; i < preface.length && at + i < end; i++) if (bytes[at + i] !== preface[i]) return false;
   return true;
 }

@@ -3,7 +3,6 @@ import { BodyReader } from '../wire/http1/body-reader.ts';
 import { Framing, responseFieldNames } from '../wire/http1/framing.ts';
 import { HeadScanner } from '../wire/http1/head-scanner.ts';
 import { latin1 } from '../wire/http1/latin1.ts';
-import { nowMs } from './clock.ts';
 import type { Exchange } from './exchange.ts';
 import { HeldHead } from './held-head.ts';
 
@@ -73,11 +72,11 @@ export class ResponseReader {
         this.#headComplete(latin1(bytes, at, end));
         return end;
       }
-      held.append(bytes.subarray(0, length), at);
+      held.append(bytes, at, length);
       return length;
     }
     const before = held.length;
-    held.append(bytes.subarray(0, length), at);
+    held.append(bytes, at, length);
     const end = this.#scanner.scan(held.bytes, 0, held.length);
     if (end < 0) return this.#stop(this.#scanner.doubt, length);
     if (end === 0) return length;
@@ -103,7 +102,6 @@ export class ResponseReader {
       return;
     }
     exchange.status = status;
-    exchange.responseMs = nowMs();
     this.#mode = Mode.over;
     this.#events.tunnel(exchange);
   }
@@ -114,7 +112,6 @@ export class ResponseReader {
     if (exchange === undefined) this.#events.unsolicited();
     else {
       exchange.status = status;
-      exchange.responseMs = nowMs();
       if (exchange.method === 'CONNECT') {
         if (status < 300) {
           this.#mode = Mode.over;

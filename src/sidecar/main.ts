@@ -50,7 +50,7 @@ export async function startSidecar({ config, origins }: LoadedConfig, log: Log):
     environment: process.env,
   });
   const exporter = await createExporter(config, encoder, log);
-  const tracer = new Tracer(config, encoder, exporter, stats, forwarding);
+  const tracer = new Tracer(config, exporter, stats, forwarding);
   const connections: Connections = new Set();
   const registry = createRegistry();
   registerMetrics(registry, { stats, exporter, forwarding, connections });

@@ -10,18 +10,18 @@ import type { SidecarConfig } from './config.ts';
 import type { Exchange } from './exchange.ts';
 import { isExcluded } from './exclusions.ts';
 import type { Exporter } from './export/exporter.ts';
-import type { ConnectionFacts } from './export/span-encoder.ts';
-import { requestTags, type SpanEncoder } from './export/span-encoder.ts';
+import { requestTags } from './export/span-encoder.ts';
+import type { ConnectionFacts, SpanTemplate } from './export/span-template.ts';
 import type { HeaderForwarding } from './header-forwarding.ts';
 import { type IncomingContext, readIncomingContext } from './incoming-context.ts';
 import { formatContextLines, rewriteHead } from './outgoing-head.ts';
 import { createRequestFieldNames, Field, RequestFields } from './request-fields.ts';
 import { bump, type SidecarStats } from './stats.ts';
 
-/** What the tracer knows of a connection, encoded attributes included. */
+/** What the tracer knows of a connection. */
 export interface TracedConnection {
-  readonly facts: ConnectionFacts;
-  readonly attributes: Uint8Array;
+  readonly direction: ConnectionFacts['direction'];
+  readonly template: SpanTemplate;
   /** The peer may force traces (R16 step 1). */
   readonly internal: boolean;
 }
@@ -31,7 +31,6 @@ type RequestTag = { readonly baggageKey: string; readonly fieldId: number; reado
 /** Opens and closes exchanges: reads the incoming context, decides, writes the outgoing head, hands over the span. */
 export class Tracer {
   readonly fieldNames = createRequestFieldNames();
-  readonly encoder: SpanEncoder;
   readonly stats: SidecarStats;
   readonly forwarding: HeaderForwarding;
   readonly exporter: Exporter;
@@ -40,15 +39,8 @@ export class Tracer {
   readonly #configured: number;
   readonly #tags: readonly RequestTag[];
 
-  constructor(
-    config: SidecarConfig,
-    encoder: SpanEncoder,
-    exporter: Exporter,
-    stats: SidecarStats,
-    forwarding: HeaderForwarding,
-  ) {
+  constructor(config: SidecarConfig, exporter: Exporter, stats: SidecarStats, forwarding: HeaderForwarding) {
     this.#config = config;
-    this.encoder = encoder;
     this.exporter = exporter;
     this.stats = stats;
     this.forwarding = forwarding;
@@ -90,12 +82,12 @@ export class Tracer {
   /** Closes an exchange: counted always, written as a span when it was sampled. */
   close(exchange: Exchange, connection: TracedConnection): void {
     const endMs = nowMs();
-    const { direction } = connection.facts;
+    const { direction } = connection;
     if (direction === 'inbound') this.forwarding.inFlight--;
     this.stats.of(direction).countRequest(exchange.status, endMs - exchange.startMs);
     if (!exchange.sampled) return;
     if (exchange.errorType === '' && exchange.status >= 500) exchange.errorType = String(exchange.status);
-    this.exporter.add(exchange, connection.attributes, connection.facts, endMs);
+    this.exporter.add(exchange, connection.template, endMs);
   }
 
   #identify(exchange: Exchange, incoming: IncomingContext | undefined): void {
@@ -125,13 +117,13 @@ export class Tracer {
       parentSampled: incoming?.context?.sampled,
       randomness: randomnessOf(exchange.traceId),
     });
-    this.stats.of(connection.facts.direction).countDecision(decision);
+    this.stats.of(connection.direction).countDecision(decision);
     exchange.sampled = decision.sampled;
     exchange.reason = decision.reason;
   }
 
   #watchForwarding(exchange: Exchange, incoming: IncomingContext | undefined, connection: TracedConnection): void {
-    const inbound = connection.facts.direction === 'inbound';
+    const inbound = connection.direction === 'inbound';
     if (inbound) this.forwarding.inFlight++;
     else if (incoming !== undefined) {
       this.forwarding.sawCall(exchange.parentSpanId, incoming.present, exchange.requestId !== '');
@@ -178,7 +170,7 @@ export class Tracer {
       this.stats.headBudget++;
       return text.slice(from);
     }
-    if (connection.facts.direction === 'inbound') this.forwarding.gave(exchange.spanId, formats);
+    if (connection.direction === 'inbound') this.forwarding.gave(exchange.spanId, formats);
     return rewritten;
   }
 }

@@ -3,6 +3,7 @@
 import type { Exchange } from '../../src/sidecar/exchange.ts';
 import type { Exporter } from '../../src/sidecar/export/exporter.ts';
 import { SpanEncoder } from '../../src/sidecar/export/span-encoder.ts';
+import { SpanTemplate } from '../../src/sidecar/export/span-template.ts';
 import { HeaderForwarding } from '../../src/sidecar/header-forwarding.ts';
 import { Http1Observer } from '../../src/sidecar/http1-observer.ts';
 import { type FlagValues, loadConfig } from '../../src/sidecar/load-config.ts';
@@ -59,11 +60,12 @@ export class Observed {
   readonly stats: SidecarStats;
 
   constructor(flags: FlagValues = {}) {
-    const { config, encoder, stats, forwarding } = createTracer(flags);
+    const { config, stats, forwarding } = createTracer(flags);
     this.stats = stats;
     const exporter = { add: (exchange: Exchange) => this.#see(exchange) } as unknown as Exporter;
-    this.tracer = new Tracer(config, encoder, exporter, stats, forwarding);
-    const connection: TracedConnection = { facts, attributes: encoder.encodeConnection(facts), internal: true };
+    this.tracer = new Tracer(config, exporter, stats, forwarding);
+    const template = new SpanTemplate(facts);
+    const connection: TracedConnection = { direction: 'inbound', template, internal: true };
     const toServer = {
       write: (data: Buffer | string) => {
         this.forwarded += typeof data === 'string' ? data : data.toString('latin1');
@@ -85,7 +87,7 @@ export class Observed {
   client(...pieces: readonly string[]): this {
     for (const piece of pieces) {
       const bytes = Buffer.from(piece, 'latin1');
-      this.observer.clientData(bytes);
+      this.observer.clientData(bytes, bytes.length);
       bytes.fill(0x58);
     }
     return this;

@@ -7,7 +7,8 @@ import { errorMessage } from '../../runtime/usage-error.ts';
 import type { Exchange } from '../exchange.ts';
 import { bump } from '../stats.ts';
 import { type Batch, OtlpBatch } from './otlp-batch.ts';
-import type { ConnectionFacts, SpanEncoder } from './span-encoder.ts';
+import type { SpanEncoder } from './span-encoder.ts';
+import type { SpanTemplate } from './span-template.ts';
 
 export interface ExporterOptions {
   readonly maxQueueSize: number;
@@ -72,7 +73,7 @@ export class Exporter {
   }
 
   /** Encodes and queues the span of a finished exchange; when the queue is full the span is dropped, never the request. */
-  add(exchange: Exchange, connection: Uint8Array, facts: ConnectionFacts, endMs: number): void {
+  add(exchange: Exchange, template: SpanTemplate, endMs: number): void {
     this.created++;
     if (this.queued >= this.#options.maxQueueSize) {
       this.#drop('queue_full', 1);
@@ -80,7 +81,7 @@ export class Exporter {
     }
     const start = this.#open.writer.position;
     try {
-      this.#encoder.write(this.#open.writer, exchange, connection, facts, endMs);
+      this.#encoder.write(this.#open.writer, exchange, template, endMs);
     } catch (error) {
       this.#open.rewind(start);
       this.#log.warn({ error: errorMessage(error) }, 'a span could not be encoded');

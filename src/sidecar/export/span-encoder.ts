@@ -3,11 +3,20 @@ import { hostname } from 'node:os';
 import type { CustomTag } from '../../trace/custom-tags.ts';
 import { samplingReasons } from '../../trace/sampling.ts';
 import { isAscii } from '../../wire/http1/characters.ts';
-import type { Direction, SpanAttributes } from '../config.ts';
+import type { SpanAttributes } from '../config.ts';
 import type { Exchange } from '../exchange.ts';
-import { encodeKey, encodeKeys, envoyNames, type Key, samplingReasonName, semconvNames } from './attribute-keys.ts';
+import {
+  encodeKey,
+  encodeKeys,
+  envoyNames,
+  type Key,
+  type Keys,
+  samplingReasonName,
+  semconvNames,
+} from './attribute-keys.ts';
+import type { ConnectionFacts, SpanTemplate } from './span-template.ts';
 import { SpanWriter } from './span-writer.ts';
-import { splitAuthority, splitTarget } from './url-attributes.ts';
+import { splitAuthority, splitTarget, type TargetParts } from './url-attributes.ts';
 
 export interface SpanEncoderOptions {
   readonly attributes: SpanAttributes;
@@ -17,17 +26,6 @@ export interface SpanEncoderOptions {
   readonly service: string;
   /** Resolves environment tags, once, at start. */
   readonly environment: Readonly<Record<string, string | undefined>>;
-}
-
-/** What is the same for all spans of one connection. */
-export interface ConnectionFacts {
-  readonly direction: Direction;
-  readonly clientAddress: string;
-  readonly clientPort: number;
-  readonly upstreamAddress: string;
-  readonly upstreamPort: number;
-  /** As Istio names clusters: `inbound|8080||` or `outbound|8080||payments`. */
-  readonly upstreamCluster: string;
 }
 
 /** A bound on keys, numbers and framing of one span, whatever the request. */
@@ -46,6 +44,8 @@ export class SpanEncoder {
   readonly #constantTags: Uint8Array;
   readonly #requestTagKeys: readonly Key[];
   readonly #scratch = new SpanWriter(0, 16 << 10);
+  readonly #noRequestBody: Uint8Array;
+  readonly #statuses: (Uint8Array | undefined)[] = [];
 
   constructor(options: SpanEncoderOptions) {
     this.#options = options;
@@ -57,124 +57,100 @@ export class SpanEncoder {
       samplingReasons.map((reason) => [reason, this.#encode((writer) => writer.asciiAttribute(reasonKey, reason))]),
     );
     this.#constantTags = this.#encode((writer) => this.#writeConstantTags(writer));
+    this.#noRequestBody = this.#encode((writer) => this.#writeSize(writer, 'request', 0));
     this.#requestTagKeys = requestTags(options.customTags).map((tag) => encodeKey(tag.name));
   }
 
-  /** The attributes that all spans of a connection share, encoded. */
-  encodeConnection(facts: ConnectionFacts): Uint8Array {
-    return this.#encode((writer) => {
-      const upstream = `${facts.upstreamAddress}:${facts.upstreamPort}`;
-      if (this.#envoy !== undefined) {
-        const keys = this.#envoy;
-        writer.asciiAttribute(keys.component, 'proxy');
-        writer.textAttribute(keys.nodeId, `sidecar~${hostname()}`);
-        writer.textAttribute(keys.peerAddress, facts.clientAddress);
-        writer.textAttribute(keys.upstreamCluster, facts.upstreamCluster);
-        writer.textAttribute(keys.upstreamClusterName, facts.upstreamCluster);
-        if (facts.upstreamAddress !== '') writer.textAttribute(keys.upstreamAddress, upstream);
-      }
-      if (this.#semconv !== undefined) {
-        const keys = this.#semconv;
-        const inbound = facts.direction === 'inbound';
-        const peer = inbound ? facts.clientAddress : facts.upstreamAddress;
-        writer.asciiAttribute(keys.scheme, 'http');
-        if (inbound) writer.textAttribute(keys.clientAddress, facts.clientAddress);
-        if (peer !== '') {
-          writer.textAttribute(keys.networkPeerAddress, peer);
-          writer.intAttribute(keys.networkPeerPort, inbound ? facts.clientPort : facts.upstreamPort);
-        }
-      }
-      writer.raw(this.#constantTags);
-    });
-  }
-
   /** Appends the span as `ScopeSpans.spans` (field 2). Times are epoch milliseconds. */
-  write(writer: SpanWriter, exchange: Exchange, connection: Uint8Array, facts: ConnectionFacts, endMs: number): void {
-    writer.reserve(connection.length + maxFixedBytes + 10 * variableLength(exchange));
+  write(writer: SpanWriter, exchange: Exchange, template: SpanTemplate, endMs: number): void {
+    const parts = splitTarget(exchange.method, exchange.target, this.#options.allowedQueryParameters);
+    const authority = parts.authority || exchange.authority;
+    if (!template.matches(exchange, authority)) this.#fillTemplate(template, exchange, authority);
+    writer.reserve(template.bytes.length + maxFixedBytes + 10 * variableLength(exchange));
     writer.byte(0x12);
     const lengthAt = writer.position;
     // Nearly every span takes a length of two bytes; the others are shifted afterwards.
     writer.position += 2;
-    this.#writeIdentity(writer, exchange, facts, endMs);
-    writer.raw(connection);
-    this.#writeAttributes(writer, exchange, facts);
+    writeIdentity(writer, exchange, endMs);
+    writer.raw(template.bytes);
+    this.#writeTarget(writer, exchange, parts, authority);
+    this.#writeOutcome(writer, exchange);
+    writer.raw(this.#reasonAttributes[exchange.reason]!);
+    if (exchange.tagValues !== undefined) this.#writeTags(writer, exchange.tagValues);
     if (exchange.errorType !== '') writer.raw(statusError);
     writeFlags(writer, exchange);
     writeLength(writer, lengthAt);
   }
 
-  #writeIdentity(writer: SpanWriter, exchange: Exchange, facts: ConnectionFacts, endMs: number): void {
-    writer.byte(0x0a);
-    writer.byte(16);
-    writer.hex(exchange.traceId);
-    writer.byte(0x12);
-    writer.byte(8);
-    writer.hex(exchange.spanId);
-    if (exchange.traceState !== '') writeText(writer, 0x1a, exchange.traceState);
-    if (exchange.parentSpanId !== '') {
-      writer.byte(0x22);
-      writer.byte(8);
-      writer.hex(exchange.parentSpanId);
-    }
-    writeText(writer, 0x2a, this.#spanName(exchange, facts));
+  /** Encodes what later requests of the connection are likely to repeat: name, kind, peers, method, user agent. */
+  #fillTemplate(template: SpanTemplate, exchange: Exchange, authority: string): void {
+    const { facts } = template;
+    const writer = this.#scratch;
+    writer.position = 0;
+    writer.reserve(maxFixedBytes + this.#constantTags.length + 10 * variableLength(exchange));
+    writeText(writer, 0x2a, this.#spanName(exchange, authority, facts));
     writer.byte(0x30);
     writer.byte(facts.direction === 'inbound' ? serverKind : clientKind);
-    writer.byte(0x39);
-    writer.timeUnixNano(exchange.startMs);
-    writer.byte(0x41);
-    writer.timeUnixNano(Math.max(endMs, exchange.startMs));
+    if (this.#envoy !== undefined) writeEnvoyTemplate(writer, this.#envoy, exchange, facts);
+    if (this.#semconv !== undefined) writeSemconvTemplate(writer, this.#semconv, exchange, authority, facts);
+    writer.raw(this.#constantTags);
+    template.keep(exchange, authority, writer.bytes.subarray(0, writer.position));
   }
 
   /** `<service>:<port>/*` inbound, `<authority>:<port>/*` outbound: what Istio's sidecars call the operation. */
-  #spanName(exchange: Exchange, facts: ConnectionFacts): string {
+  #spanName(exchange: Exchange, authority: string, facts: ConnectionFacts): string {
     if (facts.direction === 'inbound') return `${this.#options.service}:${facts.upstreamPort}/*`;
-    const authority = utf8(exchange, exchange.authority);
-    if (authority === '') return `${facts.upstreamAddress}:${facts.upstreamPort}/*`;
-    return splitAuthority(authority).port === 0 ? `${authority}:${facts.upstreamPort}/*` : `${authority}/*`;
+    const shown = utf8(exchange, authority);
+    if (shown === '') return `${facts.upstreamAddress}:${facts.upstreamPort}/*`;
+    return splitAuthority(shown).port === 0 ? `${shown}:${facts.upstreamPort}/*` : `${shown}/*`;
   }
 
-  #writeAttributes(writer: SpanWriter, exchange: Exchange, facts: ConnectionFacts): void {
-    const text = exchange.nonAscii ? writeUtf8Attribute : writeAsciiAttribute;
-    const parts = splitTarget(exchange.method, exchange.target, this.#options.allowedQueryParameters);
-    const authority = parts.authority || exchange.authority;
+  /** What the request line and the request ids say. */
+  #writeTarget(writer: SpanWriter, exchange: Exchange, parts: TargetParts, authority: string): void {
+    const text = textWriter(exchange);
+    const limit = this.#options.maxPathTagLength;
     const envoy = this.#envoy;
     if (envoy !== undefined) {
-      const path = parts.pathAndQuery;
-      const limit = this.#options.maxPathTagLength;
-      const shown = path.length > limit ? path.slice(0, limit) : path;
-      text(writer, envoy.url, exchange.method === 'CONNECT' ? '' : `http://${authority}${shown}`);
-      writer.asciiAttribute(envoy.method, exchange.method);
-      writer.asciiAttribute(envoy.protocol, exchange.minorVersion === 0 ? 'HTTP/1.0' : 'HTTP/1.1');
+      const path = truncate(parts.pathAndQuery, limit);
+      text(writer, envoy.url, exchange.method === 'CONNECT' ? '' : `http://${authority}${path}`);
       if (exchange.requestId !== '') text(writer, envoy.requestId, exchange.requestId);
       if (exchange.clientTraceId !== '') text(writer, envoy.clientTraceId, exchange.clientTraceId);
-      text(writer, envoy.downstreamCluster, exchange.downstreamCluster || '-');
-      text(writer, envoy.userAgent, exchange.userAgent || '-');
-      writer.asciiAttribute(envoy.requestSize, String(exchange.requestBytes));
-      writer.asciiAttribute(envoy.responseSize, String(exchange.responseBytes));
-      writer.asciiAttribute(envoy.statusCode, String(exchange.status));
-      writer.asciiAttribute(envoy.responseFlags, exchange.responseFlag);
-      if (exchange.errorType !== '') writer.asciiAttribute(envoy.error, 'true');
     }
     const semconv = this.#semconv;
     if (semconv !== undefined) {
-      const server = splitAuthority(authority);
-      const path = parts.path;
-      const limit = this.#options.maxPathTagLength;
-      writer.asciiAttribute(semconv.requestMethod, exchange.method);
-      text(writer, semconv.path, path.length > limit ? path.slice(0, limit) : path);
-      if (parts.query !== '') text(writer, semconv.query, parts.query.slice(0, limit));
-      if (exchange.status !== 0) writer.intAttribute(semconv.responseStatusCode, exchange.status);
-      if (server.host !== '') text(writer, semconv.serverAddress, server.host);
-      writer.intAttribute(semconv.serverPort, server.port || facts.upstreamPort);
-      writer.asciiAttribute(semconv.protocolVersion, exchange.minorVersion === 0 ? '1.0' : '1.1');
-      if (exchange.userAgent !== '') text(writer, semconv.userAgentOriginal, exchange.userAgent);
-      writer.intAttribute(semconv.requestBodySize, exchange.requestBytes);
-      writer.intAttribute(semconv.responseBodySize, exchange.responseBytes);
-      if (exchange.errorType !== '') writer.asciiAttribute(semconv.errorType, exchange.errorType);
+      text(writer, semconv.path, truncate(parts.path, limit));
+      if (parts.query !== '') text(writer, semconv.query, truncate(parts.query, limit));
     }
-    writer.raw(this.#reasonAttributes[exchange.reason]!);
-    const values = exchange.tagValues;
-    if (values === undefined) return;
+  }
+
+  /** What the response says, and how much went either way. */
+  #writeOutcome(writer: SpanWriter, exchange: Exchange): void {
+    if (exchange.requestBytes === 0) writer.raw(this.#noRequestBody);
+    else this.#writeSize(writer, 'request', exchange.requestBytes);
+    this.#writeSize(writer, 'response', exchange.responseBytes);
+    if (exchange.responseFlag !== '-' || exchange.errorType !== '') {
+      this.#writeStatus(writer, exchange.status, exchange.responseFlag);
+      if (this.#envoy !== undefined && exchange.errorType !== '') writer.asciiAttribute(this.#envoy.error, 'true');
+      writer.asciiAttribute(this.#semconv?.errorType, exchange.errorType);
+      return;
+    }
+    // Few statuses make up nearly all answers: each is encoded once.
+    this.#statuses[exchange.status] ??= this.#encode((scratch) => this.#writeStatus(scratch, exchange.status, '-'));
+    writer.raw(this.#statuses[exchange.status]!);
+  }
+
+  #writeStatus(writer: SpanWriter, status: number, flag: string): void {
+    writer.asciiAttribute(this.#envoy?.statusCode, String(status));
+    writer.asciiAttribute(this.#envoy?.responseFlags, flag);
+    if (status !== 0) writer.intAttribute(this.#semconv?.responseStatusCode, status);
+  }
+
+  #writeSize(writer: SpanWriter, of: 'request' | 'response', bytes: number): void {
+    writer.asciiAttribute(of === 'request' ? this.#envoy?.requestSize : this.#envoy?.responseSize, String(bytes));
+    writer.intAttribute(of === 'request' ? this.#semconv?.requestBodySize : this.#semconv?.responseBodySize, bytes);
+  }
+
+  #writeTags(writer: SpanWriter, values: readonly string[]): void {
     for (let i = 0; i < values.length; i++) {
       if (values[i] !== '') writeUtf8Attribute(writer, this.#requestTagKeys[i], values[i]!);
     }
@@ -197,6 +173,80 @@ export class SpanEncoder {
       writer.textAttribute(encodeKey(tag.name), value);
     }
   }
+}
+
+function writeEnvoyTemplate(
+  writer: SpanWriter,
+  keys: Keys<typeof envoyNames>,
+  exchange: Exchange,
+  facts: ConnectionFacts,
+): void {
+  const text = textWriter(exchange);
+  writer.asciiAttribute(keys.component, 'proxy');
+  writer.textAttribute(keys.nodeId, `sidecar~${hostname()}`);
+  writer.textAttribute(keys.peerAddress, facts.clientAddress);
+  writer.textAttribute(keys.upstreamCluster, facts.upstreamCluster);
+  writer.textAttribute(keys.upstreamClusterName, facts.upstreamCluster);
+  if (facts.upstreamAddress !== '') {
+    writer.textAttribute(keys.upstreamAddress, `${facts.upstreamAddress}:${facts.upstreamPort}`);
+  }
+  writer.asciiAttribute(keys.method, exchange.method);
+  writer.asciiAttribute(keys.protocol, exchange.minorVersion === 0 ? 'HTTP/1.0' : 'HTTP/1.1');
+  text(writer, keys.downstreamCluster, exchange.downstreamCluster || '-');
+  text(writer, keys.userAgent, exchange.userAgent || '-');
+}
+
+function writeSemconvTemplate(
+  writer: SpanWriter,
+  keys: Keys<typeof semconvNames>,
+  exchange: Exchange,
+  authority: string,
+  facts: ConnectionFacts,
+): void {
+  const text = textWriter(exchange);
+  const inbound = facts.direction === 'inbound';
+  const peer = inbound ? facts.clientAddress : facts.upstreamAddress;
+  const server = splitAuthority(authority);
+  writer.asciiAttribute(keys.scheme, 'http');
+  if (inbound) writer.textAttribute(keys.clientAddress, facts.clientAddress);
+  if (peer !== '') {
+    writer.textAttribute(keys.networkPeerAddress, peer);
+    writer.intAttribute(keys.networkPeerPort, inbound ? facts.clientPort : facts.upstreamPort);
+  }
+  writer.asciiAttribute(keys.requestMethod, exchange.method);
+  if (server.host !== '') text(writer, keys.serverAddress, server.host);
+  writer.intAttribute(keys.serverPort, server.port || facts.upstreamPort);
+  writer.asciiAttribute(keys.protocolVersion, exchange.minorVersion === 0 ? '1.0' : '1.1');
+  if (exchange.userAgent !== '') text(writer, keys.userAgentOriginal, exchange.userAgent);
+}
+
+/** Trace and span id, parent, tracestate, times. */
+function writeIdentity(writer: SpanWriter, exchange: Exchange, endMs: number): void {
+  writer.byte(0x0a);
+  writer.byte(16);
+  writer.hex(exchange.traceId);
+  writer.byte(0x12);
+  writer.byte(8);
+  writer.hex(exchange.spanId);
+  if (exchange.traceState !== '') writeText(writer, 0x1a, exchange.traceState);
+  if (exchange.parentSpanId !== '') {
+    writer.byte(0x22);
+    writer.byte(8);
+    writer.hex(exchange.parentSpanId);
+  }
+  writer.byte(0x39);
+  writer.timeUnixNano(exchange.startMs);
+  writer.byte(0x41);
+  writer.timeUnixNano(Math.max(endMs, exchange.startMs));
+}
+
+function truncate(text: string, limit: number): string {
+  return text.length > limit ? text.slice(0, limit) : text;
+}
+
+/** Heads without a byte above 0x7F, nearly all, need no look at each value. */
+function textWriter(exchange: Exchange): typeof writeAsciiAttribute {
+  return exchange.nonAscii ? writeUtf8Attribute : writeAsciiAttribute;
 }
 
 /** The tags whose value each request brings, first of each name only, in the order of `Exchange.tagValues`. */

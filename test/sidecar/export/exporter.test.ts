@@ -6,6 +6,7 @@ import type { ExportOutcome, Transport } from '../../../src/runtime/export/outco
 import { createLog } from '../../../src/runtime/log.ts';
 import { Exchange } from '../../../src/sidecar/exchange.ts';
 import { Exporter, type ExporterOptions } from '../../../src/sidecar/export/exporter.ts';
+import { SpanTemplate } from '../../../src/sidecar/export/span-template.ts';
 import { createTracer, facts } from '../observed.ts';
 
 const accepted: ExportOutcome = { kind: 'accepted', response: new Uint8Array() };
@@ -57,7 +58,7 @@ const defaults: ExporterOptions = {
 
 function create(transport: FakeTransport, more: Partial<ExporterOptions> = {}) {
   const { encoder } = createTracer();
-  const connection = encoder.encodeConnection(facts);
+  const template = new SpanTemplate(facts);
   const read = (response: Uint8Array) => {
     const { rejectedSpans, errorMessage } = decodeResponse(response);
     return { rejectedSpans, message: errorMessage };
@@ -69,8 +70,7 @@ function create(transport: FakeTransport, more: Partial<ExporterOptions> = {}) {
       const spanId = (next++).toString(16).padStart(16, '0');
       exporter.add(
         Object.assign(new Exchange(), { traceId: 'a'.repeat(32), spanId, method: 'GET', target: '/' }),
-        connection,
-        facts,
+        template,
         1,
       );
     }
@@ -180,7 +180,7 @@ test('a span that cannot be encoded costs itself alone', async () => {
   const transport = new FakeTransport(accepted);
   const { exporter, add } = create(transport);
   const broken = Object.assign(new Exchange(), { traceId: undefined, spanId: 'x' });
-  exporter.add(broken, new Uint8Array(), facts, 1);
+  exporter.add(broken, new SpanTemplate(facts), 1);
   add(1);
   await exporter.shutdown(1000);
   assert.deepEqual(

@@ -3,6 +3,7 @@ import { test } from 'node:test';
 import protobuf from 'protobufjs';
 import { Exchange } from '../../../src/sidecar/exchange.ts';
 import { OtlpBatch } from '../../../src/sidecar/export/otlp-batch.ts';
+import { SpanTemplate } from '../../../src/sidecar/export/span-template.ts';
 import { SpanWriter, varintSize } from '../../../src/sidecar/export/span-writer.ts';
 import { decodeByOracle } from '../../formats/otlp/oracle.ts';
 import { createTracer, facts } from '../observed.ts';
@@ -64,7 +65,7 @@ function write(
   const { encoder } = createTracer(flags);
   const batch = new OtlpBatch('shop', new Map([['deployment.environment', 'prod']]));
   const connection = { ...facts, direction };
-  encoder.write(batch.writer, exchange, encoder.encodeConnection(connection), connection, exchange.startMs + 12.25);
+  encoder.write(batch.writer, exchange, new SpanTemplate(connection), exchange.startMs + 12.25);
   batch.count++;
   const { body, spanCount, id } = batch.seal('i/1/0');
   assert.deepEqual([spanCount, id], [1, 'i/1/0']);
@@ -197,10 +198,11 @@ test('custom tags: constants, request values, and one that replaces a standard t
 test('spans of every size from tiny to 100 KB decode, one after another in one batch', () => {
   const { encoder } = createTracer();
   const batch = new OtlpBatch('s', new Map());
+  const template = new SpanTemplate(facts);
   const sizes = [0, 1, 10, 100, 1000, 8000, 16_000, 60_000];
   for (const size of sizes) {
     const exchange = example({ userAgent: 'u'.repeat(size) });
-    encoder.write(batch.writer, exchange, encoder.encodeConnection(facts), facts, exchange.startMs);
+    encoder.write(batch.writer, exchange, template, exchange.startMs);
     batch.count++;
   }
   const { spans } = decode(batch.seal('x').body);
@@ -214,7 +216,7 @@ test('a sealed batch leaves the next one empty', () => {
   const { encoder } = createTracer();
   const batch = new OtlpBatch('s', new Map());
   const writeOne = () => {
-    encoder.write(batch.writer, example(), encoder.encodeConnection(facts), facts, 0);
+    encoder.write(batch.writer, example(), new SpanTemplate(facts), 0);
     batch.count++;
   };
   writeOne();
@@ -243,4 +245,49 @@ test('varints are as long as they are said to be', () => {
     assert.equal(writer.position, varintSize(value), String(value));
     assert.equal(protobuf.Reader.create(writer.bytes.subarray(0, writer.position)).uint64().toString(), String(value));
   }
+});
+
+test('requests that differ from the last one on their connection do not get its fields', () => {
+  const { encoder } = createTracer();
+  const batch = new OtlpBatch('s', new Map());
+  const template = new SpanTemplate({ ...facts, direction: 'outbound' });
+  const variants: Partial<Exchange>[] = [
+    {},
+    { method: 'POST' },
+    { authority: 'other:1' },
+    { userAgent: 'x' },
+    { downstreamCluster: 'c' },
+    { minorVersion: 0 },
+    { status: 404 },
+    { requestBytes: 5 },
+    {},
+  ];
+  for (const more of variants) {
+    encoder.write(batch.writer, example(more), template, 1);
+    batch.count++;
+  }
+  const seen = decode(batch.seal('x').body).spans.map((span) => {
+    const of = attributesOf(span);
+    const keys = [
+      'http.method',
+      'server.address',
+      'user_agent',
+      'downstream_cluster',
+      'http.protocol',
+      'http.status_code',
+      'request_size',
+    ];
+    return [span.name, ...keys.map((key) => of[key])].join(' ');
+  });
+  assert.deepEqual(seen, [
+    'shop:8080/* GET shop curl/8 - HTTP/1.1 200 0',
+    'shop:8080/* POST shop curl/8 - HTTP/1.1 200 0',
+    'other:1/* GET other curl/8 - HTTP/1.1 200 0',
+    'shop:8080/* GET shop x - HTTP/1.1 200 0',
+    'shop:8080/* GET shop curl/8 c HTTP/1.1 200 0',
+    'shop:8080/* GET shop curl/8 - HTTP/1.0 200 0',
+    'shop:8080/* GET shop curl/8 - HTTP/1.1 404 0',
+    'shop:8080/* GET shop curl/8 - HTTP/1.1 200 5',
+    'shop:8080/* GET shop curl/8 - HTTP/1.1 200 0',
+  ]);
 });
