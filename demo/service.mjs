@@ -53,8 +53,6 @@ export function serve(handle) {
     process.stderr.write(`${JSON.stringify({ level: 30, msg: 'listening', port: server.address().port })}\n`);
   });
   for (const signal of ['SIGTERM', 'SIGINT']) process.on(signal, () => process.exit(0));
-  // The standard input is a pipe held by whoever started us: when that one dies, however it dies, we go too.
-  process.stdin.on('end', () => process.exit(0)).resume();
 }
 
 function pick(headers) {

@@ -7,6 +7,7 @@ import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { test } from 'node:test';
 import { startZipkinSink } from '../support/collector.ts';
+import { eventually } from '../support/eventually.ts';
 import { startOtlpSink } from '../support/otlp-sink.ts';
 import { programArguments, runProgram } from '../support/programs.ts';
 
@@ -82,6 +83,28 @@ for (const signal of ['SIGINT', 'SIGTERM'] as const) {
     for (const url of new Set(urls)) await assert.rejects(fetch(url), `${url} still answers`);
   });
 }
+
+test('demo: killed by SIGKILL it still leaves nobody behind', async (t) => {
+  const child = spawn(process.execPath, [...programArguments, 'demo', '--port', '0'], {
+    stdio: ['ignore', 'pipe', 'inherit'],
+  });
+  t.after(() => child.kill('SIGKILL'));
+  let stdout = '';
+  child.stdout.setEncoding('utf8').on('data', (text: string) => {
+    stdout += text;
+  });
+  while (!stdout.includes('Ctrl-C')) await once(child.stdout, 'data');
+  const urls = new Set([...stdout.matchAll(/http:\/\/127\.0\.0\.1:\d+/g)].map(([url]) => url));
+  child.kill('SIGKILL');
+  for (const url of urls) {
+    await eventually(`${url} is gone`, () =>
+      fetch(url).then(
+        () => false,
+        () => true,
+      ),
+    );
+  }
+});
 
 test('demo: a child that ends ends the demo, with its name', async (t) => {
   const child = spawn(process.execPath, [...programArguments, 'demo', '--port', '0'], {

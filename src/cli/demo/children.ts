@@ -41,7 +41,7 @@ export interface ChildGroup {
 
 const startTimeoutMs = 20_000;
 
-/** A group whose members end with this process, except when it is killed by SIGKILL. */
+/** A group whose members end with this process; each has a pipe from it as its standard input. */
 export function createChildGroup(): ChildGroup {
   const running: { child: ChildProcess; stage: number; exited: Promise<void> }[] = [];
   let stopping = false;

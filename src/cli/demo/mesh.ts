@@ -30,6 +30,7 @@ export interface Mesh {
 }
 
 const demoFolder = fileURLToPath(new URL('../../../demo/', import.meta.url));
+const endWithParent = new URL('../../../demo/end-with-parent.mjs', import.meta.url).href;
 const extension = path.extname(fileURLToPath(import.meta.url));
 const program = fileURLToPath(new URL(`../main${extension}`, import.meta.url));
 const attempts = 4;
@@ -119,7 +120,7 @@ function tracecar(...args: readonly string[]): string[] {
   const loader = process.execArgv.flatMap((arg, i, all) =>
     /^--(?:import|loader|require)=/.test(arg) ? [arg] : arg === '--import' ? [arg, all[i + 1] ?? ''] : [],
   );
-  return [...loader, '--max-old-space-size=128', program, ...args];
+  return [...loader, '--import', endWithParent, '--max-old-space-size=128', program, ...args];
 }
 
 function collectorSpec(ports: CollectorPorts, options: MeshOptions): ChildSpec {
@@ -165,7 +166,7 @@ function serviceSpec(node: PlannedNode): ChildSpec {
   return {
     name: node.service,
     stage: 2,
-    args: ['--max-old-space-size=64', path.join(demoFolder, `${node.service}.mjs`)],
+    args: ['--import', endWithParent, '--max-old-space-size=64', path.join(demoFolder, `${node.service}.mjs`)],
     env: { PORT: String(node.app), SERVICE_PORT: String(servicePort), ...Object.fromEntries(peers) },
   };
 }
