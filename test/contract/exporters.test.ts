@@ -167,6 +167,22 @@ for (const subject of subjects) {
       assertAccount(exporter);
     });
 
+    test('many refused spans, far apart, cost no others', async (t) => {
+      const { backend, exporter } = await setUp(t, subject);
+      backend.decide = ({ names }) => ({
+        kind: names.some((name) => name.startsWith('poison')) ? 'malformed' : 'accept',
+      });
+      const mixed = names(0, 300).map((name, index) => (index % 3 === 0 ? `poison ${index}` : name));
+      exporter.accept(requestFor(...mixed));
+      await exporter.drain(20_000);
+      assert.deepEqual(
+        backend.taken,
+        mixed.filter((name) => name.startsWith('span')),
+      );
+      assert.deepEqual(droppedOf(exporter), { refused: 100 });
+      assertAccount(exporter);
+    });
+
     test('a backend that refuses everything as malformed is not asked once per span', async (t) => {
       const { backend, exporter } = await setUp(t, subject);
       backend.decide = () => ({ kind: 'malformed' });
