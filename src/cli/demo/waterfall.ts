@@ -59,10 +59,13 @@ function toRows(spans: readonly StoredSpan[]): Row[] {
   return spans.filter((span) => !ids.has(span.parentId)).flatMap((root) => visit(root, '', ''));
 }
 
-// Eighths of a column at the right end; a span of no visible length still gets a sliver.
+// The right end is true to an eighth of a column, so that no child seems to outlast its parent; the left end is the
+// column's begin. A span shorter than a column is drawn by its length, one of no visible length as a sliver.
 function drawBar(offset: number, length: number, width: number): string {
   const start = Math.min(width - 1, Math.floor(offset * width));
-  const eighths = Math.max(1, Math.min(Math.round(length * width * 8), (width - start) * 8));
+  const byLength = Math.round(length * width * 8);
+  const toEnd = Math.round((offset + length) * width * 8) - start * 8;
+  const eighths = Math.max(1, Math.min(byLength < 8 ? byLength : toEnd, (width - start) * 8));
   const bar = '█'.repeat(Math.floor(eighths / 8)) + (blocks[eighths % 8] ?? '');
   return `${' '.repeat(start)}${bar}`.padEnd(width);
 }
