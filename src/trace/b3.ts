@@ -8,22 +8,20 @@ function flagOf(char: string): { sampled: boolean; debug: boolean } | undefined 
   return char === 'd' ? { sampled: true, debug: true } : undefined;
 }
 
-const noIds = { traceId: '', spanId: '', traceId64: false, randomFlag: false } as const;
-
 /** Parses `{trace id}-{span id}[-{0|1|d}[-{parent id}]]`, or a lone flag; undefined when it is neither. */
 export function parseB3Single(value: string): ParsedContext | undefined {
   if (value.length === 1) {
     const flag = flagOf(value);
-    return flag && { ...noIds, ...flag };
+    return flag && parsed('', '', flag.sampled, flag.debug, false);
   }
   const parts = value.split('-');
   if (parts.length < 2 || parts.length > 4) return undefined;
   const [trace = '', span = '', flagText, parent] = parts;
   const ids = parseIds(trace, span);
   if (ids === undefined || (parent !== undefined && !isSpanId(parent))) return undefined;
-  if (flagText === undefined) return { ...ids, sampled: undefined, debug: false };
+  if (flagText === undefined) return parsed(ids.traceId, span, undefined, false, ids.traceId64);
   const flag = flagOf(flagText);
-  return flag && { ...ids, ...flag };
+  return flag && parsed(ids.traceId, span, flag.sampled, flag.debug, ids.traceId64);
 }
 
 /** The `x-b3-*` values as they came; undefined for a header that is absent. */
@@ -38,11 +36,26 @@ export interface B3MultiHeaders {
 export function parseB3Multi(headers: B3MultiHeaders): ParsedContext | undefined {
   const debug = headers.flags === '1';
   const sampled = debug ? true : parseSampled(headers.sampled);
-  if (headers.traceId === undefined && headers.spanId === undefined) {
-    return sampled === undefined ? undefined : { ...noIds, sampled, debug };
+  const { traceId, spanId } = headers;
+  if (traceId === undefined && spanId === undefined) {
+    return sampled === undefined ? undefined : parsed('', '', sampled, debug, false);
   }
-  const ids = parseIds(headers.traceId ?? '', headers.spanId ?? '');
-  return ids && { ...ids, sampled, debug };
+  if (traceId === undefined || spanId === undefined) return undefined;
+  // Brave accepts upper case; ids in lower case, nearly all, are not copied.
+  const span = isSpanId(spanId) ? spanId : spanId.toLowerCase();
+  const ids = parseIds(traceId, span) ?? parseIds(traceId.toLowerCase(), span);
+  return ids && parsed(ids.traceId, span, sampled, debug, ids.traceId64);
+}
+
+/** One shape for all contexts: the comparison of formats runs for every request. */
+function parsed(
+  traceId: string,
+  spanId: string,
+  sampled: boolean | undefined,
+  debug: boolean,
+  traceId64: boolean,
+): ParsedContext {
+  return { traceId, spanId, sampled, debug, traceId64, randomFlag: false };
 }
 
 function parseSampled(value: string | undefined): boolean | undefined {
@@ -50,14 +63,10 @@ function parseSampled(value: string | undefined): boolean | undefined {
   return value === '0' || value === 'false' ? false : undefined;
 }
 
-function parseIds(givenTrace: string, givenSpan: string) {
-  // Brave accepts upper case; ids in lower case, nearly all, are not copied.
-  const trace = /[A-F]/.test(givenTrace) ? givenTrace.toLowerCase() : givenTrace;
-  const span = /[A-F]/.test(givenSpan) ? givenSpan.toLowerCase() : givenSpan;
+function parseIds(trace: string, span: string): { traceId: string; traceId64: boolean } | undefined {
   const traceId64 = trace.length === 16;
   const traceId = traceId64 ? `0000000000000000${trace}` : trace;
-  if (!isTraceId(traceId) || !isSpanId(span)) return undefined;
-  return { traceId, spanId: span, traceId64, randomFlag: false };
+  return isTraceId(traceId) && isSpanId(span) ? { traceId, traceId64 } : undefined;
 }
 
 /** The trace id in the width it came in. */

@@ -12,10 +12,21 @@ export function parseTraceparent(value: string): ParsedContext | undefined {
   if (version === '00' ? value.length !== 55 : !isLaterVersion(version, value)) return undefined;
   const traceId = value.slice(3, 35);
   const spanId = value.slice(36, 52);
-  const flags = value.slice(53, 55);
-  if (!isTraceId(traceId) || !isSpanId(spanId) || !/^[0-9a-f]{2}$/.test(flags)) return undefined;
-  const bits = Number.parseInt(flags, 16);
+  const bits = parseFlags(value.charCodeAt(53), value.charCodeAt(54));
+  if (!isTraceId(traceId) || !isSpanId(spanId) || bits < 0) return undefined;
   return { traceId, spanId, sampled: (bits & 1) === 1, debug: false, traceId64: false, randomFlag: (bits & 2) === 2 };
+}
+
+/** The value of two lower-case hex digits, -1 when they are none. */
+function parseFlags(high: number, low: number): number {
+  const first = hexDigit(high);
+  const second = hexDigit(low);
+  return first < 0 || second < 0 ? -1 : first * 16 + second;
+}
+
+function hexDigit(code: number): number {
+  if (code >= 0x30 && code <= 0x39) return code - 0x30;
+  return code >= 0x61 && code <= 0x66 ? code - 0x57 : -1;
 }
 
 function isLaterVersion(version: string, value: string): boolean {

@@ -177,7 +177,8 @@ export class HeadScanner {
     let high = 0;
     while (p < to) {
       const byte = bytes[p]!;
-      if (isValueByte[byte] === 0) break;
+      // By comparison, not by table: this loop sees most bytes of most heads.
+      if (byte < 0x20 ? byte !== 0x09 : byte === 0x7f) break;
       high |= byte;
       p++;
     }
