@@ -94,6 +94,7 @@ async function run(flags: Flags): Promise<void> {
     },
     'listening',
   );
+  if (embedded !== undefined) log.info('the embedded store is in memory: its traces end with this process');
 }
 
 async function startStore(flags: Flags, log: Log): Promise<{ store: Store; servers: StoreServers }> {
@@ -102,7 +103,6 @@ async function startStore(flags: Flags, log: Log): Promise<{ store: Store; serve
   const zipkinApi = parseAddress(flags.zipkinApi, '--zipkin-api');
   const store = createStore({ maxSpans });
   const servers = await startStoreServers(store, { viewer, zipkinApi, log, pages: viewerRoutes() });
-  log.info({ maxSpans }, 'the embedded store is in memory: its traces end with this process');
   return { store, servers };
 }
 

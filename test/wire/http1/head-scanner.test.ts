@@ -37,7 +37,8 @@ test('a request head ends behind its blank line and its known fields are found i
 
 test('a request head split at any byte scans the same', () => {
   const whole = scan('request', head);
-  for (let split = 0; split <= head.length; split++) assert.deepEqual(scan('request', head, split), whole, `at ${split}`);
+  for (let split = 0; split <= head.length; split++)
+    assert.deepEqual(scan('request', head, split), whole, `at ${split}`);
 });
 
 test('a response head split at any byte scans the same', () => {
