@@ -184,6 +184,29 @@ test('tracestate, baggage and headers that are not ours go through untouched', a
   assert.equal(span.traceState, state);
 });
 
+test('trace headers are found in any case and order, and each is there once afterwards', async (t) => {
+  const setup = await setUp(t);
+  const { head, span } = await sendTraced(t, setup, [
+    'X-First: 1',
+    'X-B3-SAMPLED: 1',
+    `TraceParent:00-${traceId}-${parent}-01`,
+    'X-Between: 2',
+    `x-B3-traceID:   ${traceId}  `,
+    `X-b3-SpanId: ${parent}`,
+    'x-b3-parentspanid: 00f067aa0ba902b7',
+    'X-Last: 3',
+  ]);
+  assert.deepEqual([span.traceId, span.parentSpanId], [traceId, parent]);
+  assertNames(head, span, defaults);
+  // A parent that is not this span's own must not stay behind.
+  assert.ok(headerValues(head, 'x-b3-parentspanid').every((value) => value === parent));
+  const others = head
+    .toString('latin1')
+    .split('\r\n')
+    .filter((line) => /^x-(first|between|last)/i.test(line));
+  assert.deepEqual(others, ['X-First: 1', 'X-Between: 2', 'X-Last: 3']);
+});
+
 const malformed = [
   'traceparent: 00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331',
   'traceparent: ff-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01',
