@@ -17,7 +17,7 @@ const usage = `Usage: npm run load -- [--scenario ${scenarios.map(({ name }) => 
 CPU per request of the Tracecar sidecar and its peers, the proxy alone on one core.
 
   --scenario NAME  ${scenarios.map(({ name, summary }) => `${name}: ${summary}`).join('\n                   ')}
-  --seconds N      measured seconds for each proxy, split over three rounds (default 9)
+  --seconds N      measured seconds for each proxy, split over five rounds (default 10)
   --json           one line of JSON instead of the table
 `;
 
@@ -44,7 +44,7 @@ function readOptions(): Options {
     const { values } = parseArgs({
       options: {
         scenario: { type: 'string', default: 'h1' },
-        seconds: { type: 'string', default: '9' },
+        seconds: { type: 'string', default: '10' },
         json: { type: 'boolean', default: false },
         help: { type: 'boolean', default: false },
       },
@@ -57,7 +57,7 @@ function readOptions(): Options {
     const known = scenarios.map(({ name }) => name).join(', ');
     if (scenario === undefined) throw new Error(`unknown scenario "${values.scenario}"; the scenarios are ${known}`);
     const seconds = Number(values.seconds);
-    if (!(seconds >= 3 && seconds <= 600)) throw new Error(`--seconds "${values.seconds}": a number from 3 to 600`);
+    if (!(seconds >= 5 && seconds <= 600)) throw new Error(`--seconds "${values.seconds}": a number from 5 to 600`);
     return { scenario, seconds, json: values.json };
   } catch (error) {
     fail(2, error);

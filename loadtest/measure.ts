@@ -6,9 +6,10 @@ import { treeUsage } from './proc.ts';
 import type { Scenario } from './scenario.ts';
 import { startUpstream } from './upstream.ts';
 
-const rounds = 3;
+const rounds = 5;
 /** The first round also compiles the hot path of the peers that run on a JIT. */
-const warmUpSeconds: readonly number[] = [3, 1, 1];
+const firstWarmUpSeconds = 3;
+const warmUpSeconds = 1;
 
 /** One window of load on one peer. */
 interface Window extends LoadResult {
@@ -66,7 +67,7 @@ export async function measure(
   for (let round = 0; round < rounds; round++) {
     for (const [index, peer] of running.entries()) {
       progress(`round ${round + 1} of ${rounds}: ${peers[index]?.name}`);
-      await generator.run(peer.port, warmUpSeconds[round] ?? 1);
+      await generator.run(peer.port, round === 0 ? firstWarmUpSeconds : warmUpSeconds);
       windows[index]?.push(await oneWindow(peer, () => generator.run(peer.port, seconds / rounds)));
     }
   }
