@@ -140,6 +140,7 @@ function registerDecisions(registry: Registry, stats: SidecarStats): void {
       ['service_forced', () => taken('service_forced')],
       ['client_enabled', () => taken('client_forced')],
       ['not_traceable', () => of.notSampled.reduce((sum, value) => sum + value, 0)],
+      ['health_check', () => of.notSampled[samplingReasons.indexOf('excluded')]!],
     ];
     for (const [name, read] of counters) {
       readCounter(registry, `${prefix}_${name}`, `Envoy's tracing.${name}`, [], () => [{ value: read() }]);
