@@ -3,9 +3,10 @@ import { Command, Option } from 'commander';
 import { formatAddress } from '../runtime/address.ts';
 import { createLog } from '../runtime/log.ts';
 import { drainOnSignal } from '../runtime/shutdown.ts';
-import { type FlagValues, loadConfig } from '../sidecar/load-config.ts';
+import { loadConfig } from '../sidecar/load-config.ts';
 import { startSidecar } from '../sidecar/main.ts';
 import { options } from '../sidecar/options.ts';
+import type { FlagValues } from '../sidecar/settings.ts';
 
 /** Defines `tracecar sidecar`. */
 export function define(): Command {

@@ -1,14 +1,15 @@
 // One connection from the client joined to one to the server, for life: bytes, back-pressure, and how each end ends.
 import { connect, type Socket } from 'node:net';
 import type { Address } from '../runtime/address.ts';
-import { errorCode } from '../runtime/usage-error.ts';
 import { nowMs } from './clock.ts';
 import type { Direction } from './config.ts';
 import { containWriteErrors } from './contained-writes.ts';
 import type { ResponseFlag } from './exchange.ts';
 import { isInternalAddress } from './exclusions.ts';
 import { SpanTemplate } from './export/span-template.ts';
-import { type ByteSink, Http1Observer, type ObserverEvents } from './http1-observer.ts';
+import { Http1Observer, type ObserverEvents } from './http1-observer.ts';
+import type { ByteSink } from './http1-requests.ts';
+import { connectFailure, errorType } from './socket-errors.ts';
 import { readInto } from './static-reads.ts';
 import { bump, type Protocol } from './stats.ts';
 import type { TracedConnection, Tracer } from './tracer.ts';
@@ -270,28 +271,4 @@ export class Connection implements TracedConnection, ByteSink, ObserverEvents {
 /** IPv4 in IPv6 form is shown as IPv4. */
 function plainAddress(address: string): string {
   return address.startsWith('::ffff:') ? address.slice(7) : address;
-}
-
-function errorType(error: unknown): string {
-  return errorCode(error) === 'ECONNRESET'
-    ? 'connection_reset'
-    : (errorCode(error) ?? 'connection_error').toLowerCase();
-}
-
-/** R8: refused, unreachable and timed out are told apart. */
-function connectFailure(error: unknown): string {
-  switch (errorCode(error)) {
-    case 'ECONNREFUSED':
-      return 'refused';
-    case 'ETIMEDOUT':
-      return 'timeout';
-    case 'EHOSTUNREACH':
-    case 'ENETUNREACH':
-      return 'unreachable';
-    case 'ENOTFOUND':
-    case 'EAI_AGAIN':
-      return 'dns';
-    default:
-      return 'failed';
-  }
 }

@@ -41,6 +41,7 @@ export class Exchange {
   /** Clears what the last use left, apart from what `open` of the next request always sets. */
   reset(): void {
     this.next = undefined;
+    this.sampled = false;
     this.traceState = '';
     this.clientTraceId = '';
     this.tagValues = undefined;

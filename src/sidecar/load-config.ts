@@ -1,18 +1,10 @@
 // Builds the sidecar's configuration from flags, environment and file; flags beat environment, environment beats file.
-import { readFileSync } from 'node:fs';
-import { parse as parseYaml } from 'yaml';
 import { parseAddress } from '../runtime/address.ts';
-import { parseDurationMs } from '../runtime/duration.ts';
-import { errorMessage, UsageError } from '../runtime/usage-error.ts';
+import { UsageError } from '../runtime/usage-error.ts';
 import { Format, type FormatName } from '../trace/context.ts';
 import { parseCustomTag } from '../trace/custom-tags.ts';
 import type { ExportConfig, ListenTarget, Origin, SidecarConfig } from './config.ts';
-import { type OptionName, options } from './options.ts';
-
-type Environment = Readonly<Record<string, string | undefined>>;
-
-/** Flag values as text, by long name without dashes; repeatable flags are arrays. */
-export type FlagValues = Readonly<Record<string, string | readonly string[] | undefined>>;
+import { type Environment, type FlagValues, parsePercent, readConfigFile, Settings } from './settings.ts';
 
 export interface LoadedConfig {
   readonly config: SidecarConfig;
@@ -24,7 +16,7 @@ export interface LoadedConfig {
  * @throws UsageError on the first thing that is wrong, naming the flag, variable or file and key
  */
 export function loadConfig(flags: FlagValues, environment: Environment): LoadedConfig {
-  const settings = new Settings(flags, environment, readFile(flags.config));
+  const settings = new Settings(flags, environment, readConfigFile(flags.config));
   const capture = settings.text('capture');
   if (capture !== 'none')
     throw new UsageError(
@@ -64,107 +56,6 @@ export function loadConfig(flags: FlagValues, environment: Environment): LoadedC
   return { config, origins: settings.origins };
 }
 
-/** One value of each option, with where it came from. */
-class Settings {
-  readonly origins = new Map<string, Origin>();
-  readonly #flags: FlagValues;
-  readonly #environment: Environment;
-  readonly #file: Readonly<Record<string, unknown>>;
-  readonly #fileName: string;
-
-  constructor(flags: FlagValues, environment: Environment, file: Readonly<Record<string, unknown>>) {
-    this.#flags = flags;
-    this.#environment = environment;
-    this.#file = file;
-    this.#fileName = String(flags.config ?? '');
-  }
-
-  /** The place an error should name. */
-  where(name: OptionName): string {
-    const origin = this.origins.get(name);
-    if (origin === 'environment') return options[name].environment ?? `--${name}`;
-    return origin === 'file' ? `${this.#fileName}: ${name}` : `--${name}`;
-  }
-
-  text(name: OptionName): string {
-    const value = this.#raw(name);
-    return Array.isArray(value) ? value.join(',') : String(value);
-  }
-
-  list(name: OptionName): readonly string[] {
-    const value = this.#raw(name);
-    if (Array.isArray(value)) return value.map(String);
-    return value === ''
-      ? []
-      : String(value)
-          .split(',')
-          .map((part) => part.trim())
-          .filter((part) => part !== '');
-  }
-
-  choice<T extends string>(name: OptionName, allowed: readonly T[]): T {
-    const value = this.text(name);
-    const found = allowed.find((candidate) => candidate === value);
-    if (found === undefined)
-      throw new UsageError(`${this.where(name)}: "${value}" is not one of ${allowed.join(', ')}`);
-    return found;
-  }
-
-  integer(name: OptionName, min: number, max: number): number {
-    const value = this.text(name);
-    const number = Number(value);
-    if (!/^\d+$/.test(value) || number < min || number > max) {
-      throw new UsageError(`${this.where(name)}: "${value}" is not a whole number from ${min} to ${max}`);
-    }
-    return number;
-  }
-
-  percent(name: OptionName): number {
-    return parsePercent(this.text(name), this.where(name), 100);
-  }
-
-  durationMs(name: OptionName): number {
-    return parseDurationMs(this.text(name), this.where(name));
-  }
-
-  #raw(name: OptionName): unknown {
-    const flag = this.#flags[name];
-    if (flag !== undefined && flag.length > 0) return this.#from(name, 'flag', flag);
-    const variable = options[name].environment;
-    const fromEnvironment = variable === undefined ? undefined : this.#environment[variable];
-    if (fromEnvironment !== undefined && fromEnvironment !== '')
-      return this.#from(name, 'environment', fromEnvironment);
-    const fromFile = this.#file[name];
-    if (fromFile !== undefined && fromFile !== null) return this.#from(name, 'file', fromFile);
-    return options[name].fallback;
-  }
-
-  #from(name: OptionName, origin: Origin, value: unknown): unknown {
-    this.origins.set(name, origin);
-    return value;
-  }
-}
-
-function readFile(name: FlagValues[string]): Readonly<Record<string, unknown>> {
-  if (name === undefined) return {};
-  const file = String(name);
-  let content: unknown;
-  try {
-    content = parseYaml(readFileSync(file, 'utf8')) ?? {};
-  } catch (error) {
-    throw new UsageError(`--config ${file}: ${errorMessage(error)}`);
-  }
-  if (typeof content !== 'object' || content === null || Array.isArray(content)) {
-    throw new UsageError(`--config ${file}: expected keys and values at the top level`);
-  }
-  for (const key of Object.keys(content)) {
-    if (!(key in options)) {
-      throw new UsageError(`--config ${file}: unknown key "${key}"; the keys are ${Object.keys(options).join(', ')}`);
-    }
-  }
-  return Object.fromEntries(Object.entries(content));
-}
-
 function parsePair(text: string, where: string): ListenTarget {
   const equals = text.indexOf('=');
   if (equals < 0) throw new UsageError(`${where}: "${text}" is not LISTEN=TARGET, for example 15006=127.0.0.1:8080`);
@@ -182,16 +73,6 @@ function parseKeyValue(text: string, where: string): [string, string] {
   } catch {
     throw new UsageError(`${where}: "${text}" is not percent-encoded as it should be`);
   }
-}
-
-function parsePercent(text: string, where: string, scale: number): number {
-  const value = Number(text) * (100 / scale);
-  if (text.trim() === '' || !(value >= 0 && value <= 100)) {
-    throw new UsageError(
-      `${where}: "${text}" is not a ${scale === 100 ? 'percentage from 0 to 100' : 'share from 0 to 1'}`,
-    );
-  }
-  return value;
 }
 
 /** `--sampling-random`, else what OTEL_TRACES_SAMPLER says of roots (parent-based or not: parents always count, R16). */

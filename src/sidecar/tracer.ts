@@ -61,6 +61,7 @@ export class Tracer {
    */
   open(exchange: Exchange, head: HeadScanner, text: string, from: number, connection: TracedConnection): string {
     const fields = this.#fields;
+    if (connection.direction === 'inbound') this.forwarding.inFlight++;
     // 1. What the request is. Values are kept as the head has them; nothing is copied.
     fields.read(head, text);
     readRequest(exchange, head, text, fields);
@@ -123,11 +124,8 @@ export class Tracer {
   }
 
   #watchForwarding(exchange: Exchange, incoming: IncomingContext | undefined, connection: TracedConnection): void {
-    const inbound = connection.direction === 'inbound';
-    if (inbound) this.forwarding.inFlight++;
-    else if (incoming !== undefined) {
-      this.forwarding.sawCall(exchange.parentSpanId, incoming.present, exchange.requestId !== '');
-    }
+    if (connection.direction === 'inbound' || incoming === undefined) return;
+    this.forwarding.sawCall(exchange.parentSpanId, incoming.present, exchange.requestId !== '');
   }
 
   #readTags(exchange: Exchange, fields: RequestFields): void {

@@ -29,7 +29,7 @@ async function setUp(t: TestContext, args: readonly string[] = []): Promise<Setu
 async function send(t: TestContext, setup: Setup, lines: readonly string[], port = setup.sidecar.inbound) {
   const known = setup.server.connections.length;
   const client = await connectRaw(t, port);
-  client.socket.write(`GET /x HTTP/1.1\r\nHost: h\r\n${lines.map((line) => `${line}\r\n`).join('')}\r\n`);
+  client.socket.write(`GET /x HTTP/1.1\r\nHost: h\r\n${lines.map((line) => `${line}\r\n`).join('')}\r\n`, 'latin1');
   await client.read(ok.length);
   client.socket.destroy();
   return setup.server.connections[known]!.bytes();
@@ -205,6 +205,50 @@ test('trace headers are found in any case and order, and each is there once afte
     .split('\r\n')
     .filter((line) => /^x-(first|between|last)/i.test(line));
   assert.deepEqual(others, ['X-First: 1', 'X-Between: 2', 'X-Last: 3']);
+});
+
+/** Lines of tracestate, and whether they are legal by W3C Trace Context level 2, section 3.3.1. */
+const traceStates: [readonly string[], boolean][] = [
+  [['foo=1,bar=2'], true],
+  [['foo=1', 'bar=2', 'baz=3'], true],
+  [[' foo=1 \t,\t bar=2 '], true],
+  [['foo=1,,bar=2,'], true],
+  [['foo=1,foo=2'], true],
+  [['foo=1', 'foo=1'], true],
+  [['0foo=1'], true],
+  [['fo_o-*/b@r=1'], true],
+  [['foo@=1,bar=2'], true],
+  [[`${'t'.repeat(242)}@v=1`], true],
+  [[`t@${'v'.repeat(15)}=1`], true],
+  [[`${'z'.repeat(256)}=1`], true],
+  [[`${'z'.repeat(257)}=1`], false],
+  [['@foo=1,bar=2'], false],
+  [['FOO=1'], false],
+  [['foo.bar=1'], false],
+  [['foo =1'], false],
+  [['foo'], false],
+  [['foo=b=r'], false],
+  [['foo=1\u00e9'], false],
+  [[Array.from({ length: 32 }, (_, i) => `k${i}=1`).join(',')], true],
+  [[Array.from({ length: 33 }, (_, i) => `k${i}=1`).join(',')], false],
+];
+
+test('tracestate is passed on when it is legal by level 2, and dropped when it is not', async (t) => {
+  const setup = await setUp(t);
+  for (const [lines, isLegal] of traceStates) {
+    await t.test(`${lines.join(' | ').slice(0, 40)}: ${isLegal ? 'passed on' : 'dropped'}`, async (s) => {
+      const { head, span } = await sendTraced(s, setup, [
+        `traceparent: 00-${traceId}-${parent}-01`,
+        ...lines.map((line) => `tracestate: ${line}`),
+      ]);
+      assert.deepEqual([span.traceId, span.parentSpanId], [traceId, parent]);
+      const members = headerValues(head, 'tracestate').flatMap((value) => value.split(/[ \t]*,[ \t]*/));
+      const sent = lines.flatMap((line) => line.trim().split(/[ \t]*,[ \t]*/));
+      const filled = (list: readonly string[]) => list.filter((member) => member !== '');
+      assert.deepEqual(filled(members), isLegal ? filled(sent) : []);
+      if (!isLegal) assert.equal(span.traceState, '');
+    });
+  }
 });
 
 const malformed = [

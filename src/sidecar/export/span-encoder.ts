@@ -1,21 +1,23 @@
 // Turns a finished exchange into an encoded OTLP span, once, at its end.
-import { hostname } from 'node:os';
 import type { CustomTag } from '../../trace/custom-tags.ts';
 import { samplingReasons } from '../../trace/sampling.ts';
-import { isAscii } from '../../wire/http1/characters.ts';
 import type { SpanAttributes } from '../config.ts';
 import type { Exchange } from '../exchange.ts';
+import { encodeKey, encodeKeys, envoyNames, type Key, samplingReasonName, semconvNames } from './attribute-keys.ts';
 import {
-  encodeKey,
-  encodeKeys,
-  envoyNames,
-  type Key,
-  type Keys,
-  samplingReasonName,
-  semconvNames,
-} from './attribute-keys.ts';
+  maxFixedBytes,
+  textWriter,
+  utf8,
+  variableLength,
+  writeFlags,
+  writeIdentity,
+  writeLength,
+  writeText,
+  writeUtf8Attribute,
+} from './span-fields.ts';
 import type { ConnectionFacts, SpanTemplate } from './span-template.ts';
 import { SpanWriter } from './span-writer.ts';
+import { writeEnvoyTemplate, writeSemconvTemplate } from './template-attributes.ts';
 import { splitAuthority, splitTarget, type TargetParts } from './url-attributes.ts';
 
 export interface SpanEncoderOptions {
@@ -28,8 +30,6 @@ export interface SpanEncoderOptions {
   readonly environment: Readonly<Record<string, string | undefined>>;
 }
 
-/** A bound on keys, numbers and framing of one span, whatever the request. */
-const maxFixedBytes = 2048;
 const clientKind = 3;
 const serverKind = 2;
 const statusError = Uint8Array.of(0x7a, 0x02, 0x18, 0x02);
@@ -175,78 +175,8 @@ export class SpanEncoder {
   }
 }
 
-function writeEnvoyTemplate(
-  writer: SpanWriter,
-  keys: Keys<typeof envoyNames>,
-  exchange: Exchange,
-  facts: ConnectionFacts,
-): void {
-  const text = textWriter(exchange);
-  writer.asciiAttribute(keys.component, 'proxy');
-  writer.textAttribute(keys.nodeId, `sidecar~${hostname()}`);
-  writer.textAttribute(keys.peerAddress, facts.clientAddress);
-  writer.textAttribute(keys.upstreamCluster, facts.upstreamCluster);
-  writer.textAttribute(keys.upstreamClusterName, facts.upstreamCluster);
-  if (facts.upstreamAddress !== '') {
-    writer.textAttribute(keys.upstreamAddress, `${facts.upstreamAddress}:${facts.upstreamPort}`);
-  }
-  writer.asciiAttribute(keys.method, exchange.method);
-  writer.asciiAttribute(keys.protocol, exchange.minorVersion === 0 ? 'HTTP/1.0' : 'HTTP/1.1');
-  text(writer, keys.downstreamCluster, exchange.downstreamCluster || '-');
-  text(writer, keys.userAgent, exchange.userAgent || '-');
-}
-
-function writeSemconvTemplate(
-  writer: SpanWriter,
-  keys: Keys<typeof semconvNames>,
-  exchange: Exchange,
-  authority: string,
-  facts: ConnectionFacts,
-): void {
-  const text = textWriter(exchange);
-  const inbound = facts.direction === 'inbound';
-  const peer = inbound ? facts.clientAddress : facts.upstreamAddress;
-  const server = splitAuthority(authority);
-  writer.asciiAttribute(keys.scheme, 'http');
-  if (inbound) writer.textAttribute(keys.clientAddress, facts.clientAddress);
-  if (peer !== '') {
-    writer.textAttribute(keys.networkPeerAddress, peer);
-    writer.intAttribute(keys.networkPeerPort, inbound ? facts.clientPort : facts.upstreamPort);
-  }
-  writer.asciiAttribute(keys.requestMethod, exchange.method);
-  if (server.host !== '') text(writer, keys.serverAddress, server.host);
-  writer.intAttribute(keys.serverPort, server.port || facts.upstreamPort);
-  writer.asciiAttribute(keys.protocolVersion, exchange.minorVersion === 0 ? '1.0' : '1.1');
-  if (exchange.userAgent !== '') text(writer, keys.userAgentOriginal, exchange.userAgent);
-}
-
-/** Trace and span id, parent, tracestate, times. */
-function writeIdentity(writer: SpanWriter, exchange: Exchange, endMs: number): void {
-  writer.byte(0x0a);
-  writer.byte(16);
-  writer.hex(exchange.traceId);
-  writer.byte(0x12);
-  writer.byte(8);
-  writer.hex(exchange.spanId);
-  if (exchange.traceState !== '') writeText(writer, 0x1a, exchange.traceState);
-  if (exchange.parentSpanId !== '') {
-    writer.byte(0x22);
-    writer.byte(8);
-    writer.hex(exchange.parentSpanId);
-  }
-  writer.byte(0x39);
-  writer.timeUnixNano(exchange.startMs);
-  writer.byte(0x41);
-  writer.timeUnixNano(Math.max(endMs, exchange.startMs));
-}
-
 function truncate(text: string, limit: number): string {
   return text.length > limit ? text.slice(0, limit) : text;
-}
-
-/** Heads without a byte above 0x7F, nearly all, need no look at each value. */
-function textWriter(exchange: Exchange): typeof writeAsciiAttribute {
-  return exchange.nonAscii ? writeUtf8Attribute : writeAsciiAttribute;
 }
 
 /** The tags whose value each request brings, first of each name only, in the order of `Exchange.tagValues`. */
@@ -257,75 +187,4 @@ export function requestTags(tags: readonly CustomTag[]) {
     seen.add(tag.name);
     return first && (tag.kind === 'header' || tag.kind === 'baggage');
   });
-}
-
-/** The head's text is latin1; what it means is UTF-8, with U+FFFD for what is neither. */
-function utf8(exchange: Exchange, value: string): string {
-  return exchange.nonAscii && !isAscii(value) ? Buffer.from(value, 'latin1').toString('utf8') : value;
-}
-
-function writeAsciiAttribute(writer: SpanWriter, key: Key, value: string): void {
-  writer.asciiAttribute(key, value);
-}
-
-function writeUtf8Attribute(writer: SpanWriter, key: Key, value: string): void {
-  if (isAscii(value)) writer.asciiAttribute(key, value);
-  else writer.textAttribute(key, Buffer.from(value, 'latin1').toString('utf8'));
-}
-
-/** A string field of a one-byte tag; the text may hold any character. */
-function writeText(writer: SpanWriter, tag: number, text: string): void {
-  const size = Buffer.byteLength(text);
-  writer.reserve(size + maxFixedBytes);
-  writer.byte(tag);
-  writer.varint(size);
-  if (size === text.length) writer.ascii(text);
-  else {
-    writer.bytes.write(text, writer.position, size, 'utf8');
-    writer.position += size;
-  }
-}
-
-/** Span.flags (field 16): the W3C octet, and that it is known whether the parent is remote (bits 8 and 9). */
-function writeFlags(writer: SpanWriter, exchange: Exchange): void {
-  writer.byte(0x85);
-  writer.byte(0x01);
-  writer.byte(1 | (exchange.randomFlag ? 2 : 0));
-  writer.byte(exchange.parentSpanId === '' ? 0x01 : 0x03);
-  writer.byte(0);
-  writer.byte(0);
-}
-
-/** Fills in the length of the message that begins two bytes after `lengthAt`, moving it when two bytes do not fit. */
-function writeLength(writer: SpanWriter, lengthAt: number): void {
-  const start = lengthAt + 2;
-  const size = writer.position - start;
-  if (size >= 0x80 && size < 0x4000) {
-    writer.bytes[lengthAt] = (size & 0x7f) | 0x80;
-    writer.bytes[lengthAt + 1] = size >> 7;
-    return;
-  }
-  const lengthBytes = size < 0x80 ? 1 : 3;
-  writer.reserve(1);
-  writer.bytes.copyWithin(lengthAt + lengthBytes, start, start + size);
-  writer.position = lengthAt;
-  writer.varint(size);
-  writer.position += size;
-}
-
-/** Characters of the values a request brings: the bound on what its attributes take, times the bytes of a character. */
-function variableLength(exchange: Exchange): number {
-  let tags = 0;
-  if (exchange.tagValues !== undefined) for (const value of exchange.tagValues) tags += value.length + 300;
-  return (
-    exchange.target.length +
-    exchange.authority.length +
-    exchange.userAgent.length +
-    exchange.requestId.length +
-    exchange.clientTraceId.length +
-    exchange.downstreamCluster.length +
-    exchange.traceState.length +
-    exchange.method.length +
-    tags
-  );
 }

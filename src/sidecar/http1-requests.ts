@@ -1,0 +1,216 @@
+// The request side of an HTTP/1 connection: finds requests in the bytes and hands every byte on, edited heads included.
+import { BodyReader } from '../wire/http1/body-reader.ts';
+import type { FieldNames } from '../wire/http1/field-names.ts';
+import { Framing } from '../wire/http1/framing.ts';
+import { HeadScanner } from '../wire/http1/head-scanner.ts';
+import { latin1 } from '../wire/http1/latin1.ts';
+import { HeldHead } from './held-head.ts';
+
+/** Where request bytes go. A string is latin1: one character a byte. Bytes are valid during the call only. */
+export interface ByteSink {
+  write(data: Buffer | string): void;
+}
+
+/** What the reader asks and tells. */
+export interface RequestEvents {
+  /**
+   * A head is complete and its framing certain. `text` is the head as latin1, of which `from` characters have gone on.
+   * Returns the rest as it is to go on, or undefined to leave it and all that follows unread.
+   */
+  opened(head: HeadScanner, framing: Framing, text: string, from: number): string | undefined;
+  /** Payload bytes of the request being read, so far. */
+  bodyRead(payloadBytes: number): void;
+  /** The request has ended, its body included. */
+  ended(): void;
+  /** The first line is no request line: `bytes[at..end)` begins with it. */
+  notHttp(bytes: Uint8Array, at: number, end: number): void;
+  /** The request's framing is in doubt. */
+  doubt(reason: string): void;
+}
+
+/** Up to here a piece goes as text; what follows a head in the same chunk joins it in one write, whatever its size. */
+const maxJoinedBytes = 16 << 10;
+
+const Mode = {
+  /** At or in a request head. */
+  head: 0,
+  body: 1,
+  /** Bytes pass unread: behind `Connection: close`, behind a CONNECT not yet answered, or for good. */
+  unread: 2,
+} as const;
+
+export class RequestReader {
+  readonly #events: RequestEvents;
+  readonly #toServer: ByteSink;
+  readonly #scanner: HeadScanner;
+  readonly #framing = new Framing();
+  readonly #body = new BodyReader();
+  readonly #held = new HeldHead();
+  #mode: number = Mode.head;
+  /** No request follows the one being read: what comes behind it gets no span (R7). */
+  #last = false;
+  /** A CONNECT waits for its answer, and no byte has followed it. */
+  #connectPending = false;
+  /** What goes to the server at the end of this chunk, in one write. */
+  #pending = '';
+  /** Bytes of the current chunk that have been written, are pending, or are held. */
+  #committed = 0;
+
+  constructor(fieldNames: FieldNames, toServer: ByteSink, events: RequestEvents) {
+    this.#scanner = new HeadScanner('request', fieldNames);
+    this.#toServer = toServer;
+    this.#events = events;
+  }
+
+  /** Whether bytes pass unread. */
+  get unread(): boolean {
+    return this.#mode === Mode.unread;
+  }
+
+  /** From now on bytes pass unread; what was held goes on with the next `flush`. */
+  stop(): void {
+    this.#mode = Mode.unread;
+    this.#pending += this.#held.take();
+    this.#held.clear();
+  }
+
+  /** CONNECT was refused: unless bytes have followed it already, the next request may come. */
+  connectRefused(): void {
+    if (this.#connectPending && this.unread) this.#mode = Mode.head;
+    this.#connectPending = false;
+  }
+
+  /** Writes what is pending. */
+  flush(): void {
+    if (this.#pending === '') return;
+    const text = this.#pending;
+    this.#pending = '';
+    this.#toServer.write(text);
+  }
+
+  /** Passes `chunk[0..length)` on, unread. */
+  pass(chunk: Buffer, length: number): void {
+    this.#connectPending = false;
+    this.#toServer.write(length === chunk.length ? chunk : chunk.subarray(0, length));
+  }
+
+  /** Reads `chunk[0..length)`; `passRest` must follow, also when this throws. */
+  read(chunk: Buffer, length: number): void {
+    this.#committed = 0;
+    while (this.#committed < length && this.#mode !== Mode.unread) {
+      if (this.#mode === Mode.head) this.#readHead(chunk, this.#committed, length);
+      else this.#readBody(chunk, this.#committed, length);
+    }
+  }
+
+  /** Hands on what `read` left unread of the chunk, and all that is pending. */
+  passRest(chunk: Buffer, length: number): void {
+    if (this.#committed < length) {
+      this.#connectPending = false;
+      this.#join(chunk, this.#committed, length);
+      this.#committed = length;
+    }
+    this.flush();
+  }
+
+  /** Queues `chunk[from..to)` for the server. */
+  #join(chunk: Buffer, from: number, to: number): void {
+    if (this.#pending !== '' || to - from <= maxJoinedBytes) this.#pending += latin1(chunk, from, to);
+    else this.#toServer.write(from === 0 && to === chunk.length ? chunk : chunk.subarray(from, to));
+  }
+
+  #readBody(chunk: Buffer, at: number, end: number): void {
+    const next = this.#body.read(chunk, at, end);
+    if (this.#body.failed) {
+      this.#doubt('bad_request_body');
+      return;
+    }
+    this.#events.bodyRead(this.#body.payloadBytes);
+    this.#committed = next;
+    this.#join(chunk, at, next);
+    if (this.#body.done) this.#ended();
+  }
+
+  /** Reads on in a head. The request line passes as it comes; what follows it is held until the head is complete. */
+  #readHead(chunk: Buffer, at: number, end: number): void {
+    const held = this.#held;
+    const scanner = this.#scanner;
+    if (held.length === 0) {
+      const headEnd = scanner.scan(chunk, at, end);
+      if (headEnd > 0) {
+        const rest = this.#open(latin1(chunk, at, headEnd), 0);
+        if (rest === undefined) return;
+        this.#pending += rest;
+        this.#committed = headEnd;
+        return;
+      }
+      if (headEnd < 0) {
+        this.#doubtfulHead(chunk, at, end);
+        return;
+      }
+    }
+    const before = held.length;
+    held.append(chunk, at, end);
+    this.#committed = end;
+    const headEnd = before === 0 ? 0 : scanner.scan(held.bytes, 0, held.length);
+    if (headEnd < 0) {
+      this.#doubtfulHead(held.bytes, 0, held.length);
+      return;
+    }
+    if (headEnd === 0) {
+      if (!scanner.pastStartLine) this.#pending += held.take();
+      return;
+    }
+    const rest = this.#open(latin1(held.bytes, 0, headEnd), held.forwarded);
+    if (rest === undefined) return;
+    this.#pending += rest;
+    held.clear();
+    this.#committed = at + headEnd - before;
+  }
+
+  /** Opens the exchange of a complete head; undefined when its framing is in doubt (then nothing was opened). */
+  #open(text: string, from: number): string | undefined {
+    const head = this.#scanner;
+    const framing = this.#framing;
+    framing.readFrom(head, text);
+    const isConnect = text.startsWith('CONNECT ', head.methodStart);
+    if (isConnect && (framing.contentLength > 0 || framing.chunked)) framing.doubt ??= 'connect_with_body';
+    if (framing.doubt !== undefined) {
+      this.#doubt(framing.doubt);
+      return undefined;
+    }
+    const rest = this.#events.opened(head, framing, text, from);
+    if (rest === undefined) return undefined;
+    if (framing.chunked) this.#body.startChunked();
+    else this.#body.startLength(Math.max(0, framing.contentLength));
+    this.#last = framing.closes(head.minorVersion);
+    this.#connectPending = isConnect;
+    this.#mode = Mode.body;
+    head.reset();
+    if (this.#body.done) this.#ended();
+    return rest;
+  }
+
+  #ended(): void {
+    this.#mode = this.#last || this.#connectPending ? Mode.unread : Mode.head;
+    this.#events.ended();
+  }
+
+  #doubtfulHead(bytes: Uint8Array, at: number, end: number): void {
+    if (this.#scanner.doubt === 'not_http' || isHttp2Preface(bytes, at, end)) this.#events.notHttp(bytes, at, end);
+    else this.#doubt(this.#scanner.doubt);
+  }
+
+  #doubt(reason: string): void {
+    this.stop();
+    this.#events.doubt(reason);
+  }
+}
+
+const preface = Buffer.from('PRI * HTTP/2.0\r\n');
+
+/** Whether `bytes[at..end)` is, as far as it goes, HTTP/2's connection preface (RFC 9113 section 3.4). */
+export function isHttp2Preface(bytes: Uint8Array, at: number, end: number): boolean {
+  for (let i = 0; i < preface.length && at + i < end; i++) if (bytes[at + i] !== preface[i]) return false;
+  return true;
+}
