@@ -5,8 +5,7 @@ import { createLog } from '../runtime/log.ts';
 import { drainOnSignal } from '../runtime/shutdown.ts';
 import { loadConfig } from '../sidecar/load-config.ts';
 import { startSidecar } from '../sidecar/main.ts';
-import { options } from '../sidecar/options.ts';
-import type { FlagValues } from '../sidecar/settings.ts';
+import { type FlagValues, options } from '../sidecar/options.ts';
 
 /** Defines `tracecar sidecar`. */
 export function define(): Command {

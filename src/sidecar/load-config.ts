@@ -4,7 +4,8 @@ import { UsageError } from '../runtime/usage-error.ts';
 import { Format, type FormatName } from '../trace/context.ts';
 import { parseCustomTag } from '../trace/custom-tags.ts';
 import type { ExportConfig, ListenTarget, Origin, SidecarConfig } from './config.ts';
-import { type Environment, type FlagValues, parsePercent, readConfigFile, Settings } from './settings.ts';
+import type { FlagValues } from './options.ts';
+import { type Environment, parsePercent, readConfigFile, Settings } from './settings.ts';
 
 export interface LoadedConfig {
   readonly config: SidecarConfig;

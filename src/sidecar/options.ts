@@ -139,6 +139,9 @@ const table = {
   admin: { argument: 'HOST:PORT', fallback: '127.0.0.1:15000', meaning: 'admin pages and metrics' },
 } as const satisfies Readonly<Record<string, Option>>;
 
+/** Flag values as text, by long name without dashes; repeatable flags are arrays. */
+export type FlagValues = Readonly<Record<string, string | readonly string[] | undefined>>;
+
 export type OptionName = keyof typeof table;
 
 export const options: Readonly<Record<OptionName, Option>> = table;

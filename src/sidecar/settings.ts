@@ -4,12 +4,9 @@ import { parse as parseYaml } from 'yaml';
 import { parseDurationMs } from '../runtime/duration.ts';
 import { errorMessage, UsageError } from '../runtime/usage-error.ts';
 import type { Origin } from './config.ts';
-import { type OptionName, options } from './options.ts';
+import { type FlagValues, type OptionName, options } from './options.ts';
 
 export type Environment = Readonly<Record<string, string | undefined>>;
-
-/** Flag values as text, by long name without dashes; repeatable flags are arrays. */
-export type FlagValues = Readonly<Record<string, string | readonly string[] | undefined>>;
 
 /** One value of each option, with where it came from. */
 export class Settings {

@@ -6,7 +6,7 @@ import { test } from 'node:test';
 import { UsageError } from '../../src/runtime/usage-error.ts';
 import { dumpConfig } from '../../src/sidecar/config-dump.ts';
 import { loadConfig } from '../../src/sidecar/load-config.ts';
-import type { FlagValues } from '../../src/sidecar/settings.ts';
+import type { FlagValues } from '../../src/sidecar/options.ts';
 
 const inbound = { inbound: ['15006=127.0.0.1:8080'] };
 

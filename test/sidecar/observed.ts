@@ -7,7 +7,7 @@ import { SpanTemplate } from '../../src/sidecar/export/span-template.ts';
 import { HeaderForwarding } from '../../src/sidecar/header-forwarding.ts';
 import { Http1Observer } from '../../src/sidecar/http1-observer.ts';
 import { loadConfig } from '../../src/sidecar/load-config.ts';
-import type { FlagValues } from '../../src/sidecar/settings.ts';
+import type { FlagValues } from '../../src/sidecar/options.ts';
 import { SidecarStats } from '../../src/sidecar/stats.ts';
 import { type TracedConnection, Tracer } from '../../src/sidecar/tracer.ts';
 import { newSpanId } from '../../src/trace/ids.ts';
