@@ -1,6 +1,7 @@
 // Runs every peer in turn, round after round, and takes the median: the machine's noise then hits all of them alike.
 import { awaitLine, startProgram, stop } from './children.ts';
 import { createGenerator, type LoadResult } from './generator.ts';
+import { median } from './median.ts';
 import type { Peer, RunningPeer, SpanCounters } from './peers/peer.ts';
 import { treeUsage } from './proc.ts';
 import type { Scenario } from './scenario.ts';
@@ -128,12 +129,4 @@ function summarize(peer: Peer, windows: readonly Window[], account: Account | un
     spansReceived: peer.exports ? received : undefined,
     account,
   };
-}
-
-/** The middle value; the mean of the two in the middle when there is none. */
-export function median(values: readonly number[]): number {
-  const sorted = values.toSorted((a, b) => a - b);
-  const middle = sorted.length / 2;
-  const upper = sorted[Math.floor(middle)] ?? Number.NaN;
-  return Number.isInteger(middle) ? ((sorted[middle - 1] ?? Number.NaN) + upper) / 2 : upper;
 }
