@@ -64,7 +64,8 @@ for (const protocol of protocols) {
   });
 
   test(`${protocol}: kill -9 of the collector under load fails no request; spans flow again, the ledger is exact`, async (t) => {
-    const first = await startCollector(t);
+    const zipkin = await startZipkinSink(t);
+    const first = await startCollector(t, ['--zipkin', zipkin.url]);
     const app = await startApplication(t);
     const sidecar = await startSidecar(t, { inbound: app, otlp: endpoint(first, protocol), protocol });
     const load = startLoad(sidecar.inbound);
@@ -74,7 +75,7 @@ for (const protocol of protocols) {
     await eventually('requests go on without a collector', () => load.sent() > atKill + 200);
     await assertAddsUp(sidecar);
     const { otlpGrpc, otlpHttp } = first;
-    const second = await startCollector(t, [], { otlpGrpc, otlpHttp });
+    const second = await startCollector(t, ['--zipkin', zipkin.url], { otlpGrpc, otlpHttp });
     const atRestart = load.sent();
     await eventually('requests go on with the second collector', () => load.sent() > atRestart + 200);
     const answered = await load.stop();
@@ -85,6 +86,12 @@ for (const protocol of protocols) {
     const stored = await second.stored('app');
     assert.equal(new Set(stored.map((span) => span.spanId)).size, stored.length);
     assert.equal(stored.length, accepted);
+    // A backend that outlives the collector has seen both of them.
+    const sentBySecond = { exporter: 'zipkin' };
+    await eventually('the second collector has passed all on', async () => {
+      return sumOf(await second.samples(), 'otelcol_exporter_sent_spans', sentBySecond) === accepted;
+    });
+    assert.equal(new Set(zipkin.spans.map((span) => span.id)).size, zipkin.spans.length);
   });
 
   test(`${protocol}: a batch whose answer is cut is sent again and stored once`, async (t) => {

@@ -115,7 +115,8 @@ test('a server that speaks first is heard before the client says anything', asyn
   const startMs = performance.now();
   const client = await connectRaw(t, sidecar.inbound);
   assert.deepEqual(await client.read(greeting.length), greeting);
-  assert.ok(performance.now() - startMs < 500, 'the greeting was held back');
+  // A detection that waits for the client gives up after seconds, not before.
+  assert.ok(performance.now() - startMs < 1_500, 'the greeting was held back');
   client.socket.write('EHLO x\r\n');
   await client.readUntil('250 hello\r\n');
   assert.equal(server.connections[0]!.bytes().toString('latin1'), 'EHLO x\r\n');

@@ -105,7 +105,7 @@ export function runProgram(
     stdio: ['ignore', 'pipe', 'pipe'],
     env: environment(options.env ?? {}),
   });
-  const timer = setTimeout(() => child.kill('SIGKILL'), options.timeoutMs ?? 20_000);
+  const timer = setTimeout(() => child.kill('SIGKILL'), options.timeoutMs ?? 60_000);
   let stdout = '';
   let stderr = '';
   child.stdout.setEncoding('utf8').on('data', (text: string) => {
