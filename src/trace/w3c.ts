@@ -3,7 +3,7 @@ import { isSpanId, isTraceId, type ParsedContext, type SpanContext } from './con
 
 const maxTraceStateMembers = 32;
 const traceStateMember =
-  /^(?:[a-z0-9][a-z0-9_\-*/]{0,255}|[a-z0-9][a-z0-9_\-*/]{0,240}@[a-z][a-z0-9_\-*/]{0,13})=[\x20-\x2b\x2d-\x3c\x3e-\x7e]{0,255}[\x21-\x2b\x2d-\x3c\x3e-\x7e]$/;
+  /^[a-z0-9][a-z0-9_\-*/@]{0,255}=[\x20-\x2b\x2d-\x3c\x3e-\x7e]{0,255}[\x21-\x2b\x2d-\x3c\x3e-\x7e]$/;
 
 /** Parses a traceparent value (section 3.2); undefined when it is invalid. Later versions are read by their first 55. */
 export function parseTraceparent(value: string): ParsedContext | undefined {
@@ -41,18 +41,15 @@ export function formatTraceparent(context: SpanContext): string {
 }
 
 /**
- * Whether the tracestate lines, joined, are a legal list (section 3.3): at most 32 members, legal keys and values,
- * no key twice. Empty members and white space around members are legal.
+ * Whether the tracestate lines, joined, are a legal list (level 2, section 3.3): at most 32 members, legal keys and
+ * values. Empty members, white space around members and repeated keys are passed on as they are.
  */
 export function isTraceStateValid(lines: readonly string[]): boolean {
-  const keys = new Set<string>();
+  let members = 0;
   for (const part of lines.join(',').split(',')) {
     const member = part.replace(/^[ \t]+|[ \t]+$/g, '');
     if (member === '') continue;
-    if (!traceStateMember.test(member)) return false;
-    const key = member.slice(0, member.indexOf('='));
-    if (keys.has(key) || keys.size === maxTraceStateMembers) return false;
-    keys.add(key);
+    if (!traceStateMember.test(member) || ++members > maxTraceStateMembers) return false;
   }
   return true;
 }

@@ -65,6 +65,8 @@ test('tracestate is legal with empty members and white space, not with bad keys,
     ['1a-_*/@z=x y'],
     [`${'a'.repeat(256)}=1`],
     ['foo@bar=1'],
+    ['foo@=1', 'a@b@c=1'],
+    ['a=1,a=2'],
   ];
   for (const lines of valid) assert.equal(isTraceStateValid(lines), true, JSON.stringify(lines));
   const members = (n: number) => [Array.from({ length: n }, (_, i) => `k${i}=1`).join(',')];
