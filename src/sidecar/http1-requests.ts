@@ -138,7 +138,7 @@ export class RequestReader {
     if (held.length === 0) {
       const headEnd = scanner.scan(chunk, at, end);
       if (headEnd > 0) {
-        const rest = this.#open(latin1(chunk, at, headEnd), 0);
+        const rest = this.#open(chunk, at, headEnd, 0);
         if (rest === undefined) return;
         this.#pending += rest;
         this.#committed = headEnd;
@@ -161,7 +161,7 @@ export class RequestReader {
       if (!scanner.pastStartLine) this.#pending += held.take();
       return;
     }
-    const rest = this.#open(latin1(held.bytes, 0, headEnd), held.forwarded);
+    const rest = this.#open(held.bytes, 0, headEnd, held.forwarded);
     if (rest === undefined) return;
     this.#pending += rest;
     held.clear();
@@ -169,10 +169,11 @@ export class RequestReader {
   }
 
   /** Opens the exchange of a complete head; undefined when its framing is in doubt (then nothing was opened). */
-  #open(text: string, from: number): string | undefined {
+  #open(bytes: Buffer, base: number, headEnd: number, from: number): string | undefined {
     const head = this.#scanner;
     const framing = this.#framing;
-    framing.readFrom(head, text);
+    framing.readFrom(head, bytes, base);
+    const text = latin1(bytes, base, headEnd);
     const isConnect = text.startsWith('CONNECT ', head.methodStart);
     if (isConnect && (framing.contentLength > 0 || framing.chunked)) framing.doubt ??= 'connect_with_body';
     if (framing.doubt !== undefined) {

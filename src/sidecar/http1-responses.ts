@@ -2,7 +2,6 @@
 import { BodyReader } from '../wire/http1/body-reader.ts';
 import { Framing, responseFieldNames } from '../wire/http1/framing.ts';
 import { HeadScanner } from '../wire/http1/head-scanner.ts';
-import { latin1 } from '../wire/http1/latin1.ts';
 import type { Exchange } from './exchange.ts';
 import { HeldHead } from './held-head.ts';
 
@@ -69,7 +68,7 @@ export class ResponseReader {
       const end = this.#scanner.scan(bytes, at, length);
       if (end < 0) return this.#stop(this.#scanner.doubt, length);
       if (end > 0) {
-        this.#headComplete(latin1(bytes, at, end));
+        this.#headComplete(bytes, at);
         return end;
       }
       held.append(bytes, at, length);
@@ -80,15 +79,15 @@ export class ResponseReader {
     const end = this.#scanner.scan(held.bytes, 0, held.length);
     if (end < 0) return this.#stop(this.#scanner.doubt, length);
     if (end === 0) return length;
-    this.#headComplete(latin1(held.bytes, 0, end));
+    this.#headComplete(held.bytes, 0);
     held.clear();
     return at + end - before;
   }
 
-  #headComplete(text: string): void {
+  #headComplete(bytes: Buffer, base: number): void {
     const { statusCode: status, minorVersion } = this.#scanner;
     const exchange = this.#events.pending();
-    this.#framing.readFrom(this.#scanner, text);
+    this.#framing.readFrom(this.#scanner, bytes, base);
     this.#scanner.reset();
     if (status < 200) this.#informational(status, exchange);
     else this.#final(status, minorVersion, exchange);

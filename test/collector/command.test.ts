@@ -65,7 +65,7 @@ test('it says where it listens and that the store is in memory, serves, and drai
   for (const name of ['otlpGrpc', 'otlpHttp', 'metrics', 'health', 'viewer', 'zipkinApi']) {
     assert.match(String(listening[name]), /^127\.0\.0\.1:[1-9]\d*$/, name);
   }
-  assert.ok(lines.all.some((line) => line.includes('in memory')));
+  await lines.find('the embedded store is in memory: its traces end with this process');
   const headers = { 'content-type': 'application/x-protobuf' };
   const body = encodeByOracle(requestOf([plainSpan(0)]));
   const target = { method: 'POST', path: '/v1/traces', headers };

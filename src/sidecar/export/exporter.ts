@@ -150,6 +150,7 @@ export class Exporter {
       const outcome = await this.#transport.send(batch.body, { 'tracecar-batch': batch.id });
       if (outcome.kind === 'accepted') {
         this.#accepted(batch, outcome.response);
+        this.#open.recycle(batch);
         return;
       }
       this.#noteFailure(outcome);

@@ -9,7 +9,13 @@ export interface Batch {
   readonly spanCount: number;
   /** `tracecar-batch` (R25): `<instance>/<epoch>/<seq>`. */
   readonly id: string;
+  /** What `body` is a part of: to be given back by `recycle` once nothing reads it any more. */
+  readonly buffer: Buffer;
 }
+
+/** Buffers kept for the next batches. Fresh memory costs a page fault per 4 KiB, more than writing a span into it. */
+const maxSpare = 4;
+const maxSpareBytes = 1 << 20;
 
 /** Encodes `Resource` (ResourceSpans field 1) and `InstrumentationScope` (ScopeSpans field 1) once. */
 export class OtlpBatch {
@@ -17,6 +23,7 @@ export class OtlpBatch {
   readonly #scope: Uint8Array;
   readonly #headRoom: number;
   #writer: SpanWriter;
+  readonly #spare: Buffer[] = [];
   /** Spans in the open batch. */
   count = 0;
 
@@ -62,10 +69,15 @@ export class OtlpBatch {
     start -= this.#resource.length;
     bytes.set(this.#resource, start);
     start = writeHeaderBefore(bytes, start, 0x0a, position - start);
-    const batch = { body: bytes.subarray(start, position), spanCount: this.count, id };
-    this.#writer = new SpanWriter(this.#headRoom, Math.min(bytes.length, 1 << 20));
+    const batch = { body: bytes.subarray(start, position), spanCount: this.count, id, buffer: bytes };
+    this.#writer = new SpanWriter(this.#headRoom, Math.min(bytes.length, maxSpareBytes), this.#spare.pop());
     this.count = 0;
     return batch;
+  }
+
+  /** Takes the buffer of a batch that has been delivered. */
+  recycle({ buffer }: Batch): void {
+    if (this.#spare.length < maxSpare && buffer.length <= maxSpareBytes) this.#spare.push(buffer);
   }
 }
 

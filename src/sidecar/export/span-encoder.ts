@@ -112,7 +112,9 @@ export class SpanEncoder {
     const envoy = this.#envoy;
     if (envoy !== undefined) {
       const path = truncate(parts.pathAndQuery, limit);
-      text(writer, envoy.url, exchange.method === 'CONNECT' ? '' : `http://${authority}${path}`);
+      if (exchange.method === 'CONNECT') writer.asciiAttribute(envoy.url, '');
+      else if (exchange.nonAscii) text(writer, envoy.url, `http://${authority}${path}`);
+      else writer.asciiAttributeOf3(envoy.url, 'http://', authority, path);
       if (exchange.requestId !== '') text(writer, envoy.requestId, exchange.requestId);
       if (exchange.clientTraceId !== '') text(writer, envoy.clientTraceId, exchange.clientTraceId);
     }

@@ -1,6 +1,8 @@
 // Decides how a message's body is framed (RFC 9112 section 6.3), or that it is in doubt (R6, R7).
+import { lowerByte } from './characters.ts';
 import { FieldNames } from './field-names.ts';
 import type { HeadScanner } from './head-scanner.ts';
+import { latin1 } from './latin1.ts';
 
 /** The fields framing depends on; register them first so that their numbers are these. */
 export const framingFields = ['content-length', 'transfer-encoding', 'connection', 'upgrade'] as const;
@@ -32,8 +34,8 @@ export class Framing {
   hasUpgrade = false;
   doubt: FramingDoubt | undefined;
 
-  /** Reads the framing fields of a scanned head (`text` is the head as latin1). */
-  readFrom(head: HeadScanner, text: string): void {
+  /** Reads the framing fields of a scanned head whose first byte is `bytes[base]`. */
+  readFrom(head: HeadScanner, bytes: Buffer, base: number): void {
     this.contentLength = -1;
     this.chunked = false;
     this.connectionClose = false;
@@ -44,8 +46,7 @@ export class Framing {
     const fields = head.fields;
     for (let i = 0, at = 0; i < head.knownCount; i++, at += 5) {
       const id = fields[at]!;
-      if (id > upgradeId) continue;
-      this.#readField(id, text.slice(fields[at + 2]!, fields[at + 3]!));
+      if (id <= upgradeId) this.#readField(id, bytes, base + fields[at + 2]!, base + fields[at + 3]!);
     }
     if (this.chunked) {
       if (this.contentLength >= 0) this.doubt ??= 'content_length_and_chunked';
@@ -53,23 +54,21 @@ export class Framing {
     }
   }
 
-  #readField(id: number, value: string): void {
+  #readField(id: number, bytes: Buffer, start: number, end: number): void {
     if (id === contentLengthId) {
+      const length = readDigits(bytes, start, end);
       if (this.contentLength >= 0) this.doubt ??= 'repeated_content_length';
-      else if (!/^\d{1,15}$/.test(value)) this.doubt ??= 'bad_content_length';
-      else this.contentLength = Number(value);
+      else if (length < 0) this.doubt ??= 'bad_content_length';
+      else this.contentLength = length;
     } else if (id === transferEncodingId) {
-      if (this.chunked || value.toLowerCase() !== 'chunked') this.doubt ??= 'bad_transfer_encoding';
+      if (this.chunked || !isFolded(bytes, start, end, chunkedToken)) this.doubt ??= 'bad_transfer_encoding';
       this.chunked = true;
     } else if (id === upgradeId) this.hasUpgrade = true;
-    else this.#readConnection(value.toLowerCase());
+    else if (isFolded(bytes, start, end, keepAliveToken)) this.connectionKeepAlive = true;
+    else this.#readConnection(latin1(bytes, start, end).toLowerCase());
   }
 
   #readConnection(value: string): void {
-    if (value === 'keep-alive') {
-      this.connectionKeepAlive = true;
-      return;
-    }
     for (const option of value.split(',')) {
       const name = option.trim();
       if (name === 'close') this.connectionClose = true;
@@ -82,4 +81,28 @@ export class Framing {
   closes(minorVersion: number): boolean {
     return this.connectionClose || (minorVersion === 0 && !this.connectionKeepAlive);
   }
+}
+
+const chunkedToken = Buffer.from('chunked');
+const keepAliveToken = Buffer.from('keep-alive');
+/** 15 digits stay below 2^53. */
+const maxDigits = 15;
+
+/** The number that `bytes[start..end)` is in decimal digits; -1 when it is none, or longer than `maxDigits`. */
+function readDigits(bytes: Uint8Array, start: number, end: number): number {
+  if (start === end || end - start > maxDigits) return -1;
+  let value = 0;
+  for (let i = start; i < end; i++) {
+    const digit = bytes[i]! - 0x30;
+    if (digit < 0 || digit > 9) return -1;
+    value = value * 10 + digit;
+  }
+  return value;
+}
+
+/** Whether `bytes[start..end)` is the token, in any case. */
+function isFolded(bytes: Uint8Array, start: number, end: number, token: Uint8Array): boolean {
+  if (end - start !== token.length) return false;
+  for (let i = 0; i < token.length; i++) if (lowerByte[bytes[start + i]!] !== token[i]) return false;
+  return true;
 }

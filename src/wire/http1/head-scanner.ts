@@ -1,5 +1,5 @@
 // Finds the end of an HTTP/1 message head and the known fields in it, one pass over the bytes, resumable at any byte.
-import { hexValue, isTargetByte, isTokenByte, isValueByte, lowerByte } from './characters.ts';
+import { hexValue, isTargetByte, isTokenByte, isValueByte } from './characters.ts';
 import type { FieldNames } from './field-names.ts';
 
 const CR = 0x0d;
@@ -73,7 +73,6 @@ export class HeadScanner {
   #mark = 0;
   #lineStart = 0;
   #fieldCount = 0;
-  #nameHash = 0;
   #fieldId = -1;
   #valueStart = 0;
 
@@ -125,12 +124,10 @@ export class HeadScanner {
           break;
         }
         case State.name: {
-          let hash = this.#nameHash;
-          while (p < to && isTokenByte[bytes[p]!] === 1) hash = (Math.imul(hash, 31) + lowerByte[bytes[p++]!]!) | 0;
-          this.#nameHash = hash;
+          while (p < to && isTokenByte[bytes[p]!] === 1) p++;
           if (p < to) {
             if (bytes[p] !== COLON || p - base === this.#lineStart) return this.#fail('bad_field_name');
-            this.#fieldId = this.#names.find(hash, bytes, base + this.#lineStart, p);
+            this.#fieldId = this.#names.find(bytes, base + this.#lineStart, p);
             this.#valueStart = p + 1 - base;
             this.#state = State.value;
             p++;
@@ -153,7 +150,6 @@ export class HeadScanner {
           else if (byte === LF) return this.#fail('bare_lf');
           else {
             this.#lineStart = p - base;
-            this.#nameHash = 0;
             this.#state = State.name;
           }
           break;
@@ -251,6 +247,11 @@ export class HeadScanner {
         return p + 1;
       }
       case State.version:
+        if (this.#mark === 0 && isVersionLine(bytes, p, to)) {
+          this.minorVersion = 1;
+          this.#state = State.lineStart;
+          return p + versionLine.length;
+        }
         return this.#scanVersion(byte, p, 'bad_request_line', State.lineCr);
       default:
         return this.#scanLineEnd(byte, p, 'bad_request_line');
@@ -261,8 +262,14 @@ export class HeadScanner {
   #scanStatusLine(bytes: Uint8Array, from: number, to: number): number {
     const byte = bytes[from]!;
     switch (this.#state) {
-      case State.version:
-        return this.#scanVersion(byte, from, 'bad_status_line', State.statusCode);
+      case State.version: {
+        const status = this.#mark === 0 ? readUsualStatus(bytes, from, to) : 0;
+        if (status === 0) return this.#scanVersion(byte, from, 'bad_status_line', State.statusCode);
+        this.minorVersion = 1;
+        this.statusCode = status;
+        this.#state = State.reason;
+        return from + usualStatusBytes;
+      }
       case State.statusCode: {
         // #mark is 8 here: the space, then three digits.
         const at = this.#mark++;
@@ -316,4 +323,27 @@ export class HeadScanner {
     this.doubt = doubt;
     return -1;
   }
+}
+
+const versionLine = Uint8Array.from('HTTP/1.1\r\n', (char) => char.charCodeAt(0));
+/** `HTTP/1.1 200 ` */
+const usualStatusBytes = 13;
+
+/** The usual end of a request line, in one piece: the states above read it a byte at a time. */
+function isVersionLine(bytes: Uint8Array, from: number, to: number): boolean {
+  if (to - from < versionLine.length) return false;
+  for (let i = 0; i < versionLine.length; i++) if (bytes[from + i] !== versionLine[i]) return false;
+  return true;
+}
+
+/** The status of `HTTP/1.1 ddd ` when it stands there in one piece, else 0. */
+function readUsualStatus(bytes: Uint8Array, from: number, to: number): number {
+  if (to - from < usualStatusBytes) return 0;
+  for (let i = 0; i < 8; i++) if (bytes[from + i] !== versionLine[i]) return 0;
+  if (bytes[from + 8] !== SP || bytes[from + 12] !== SP) return 0;
+  const hundreds = bytes[from + 9]! - 0x30;
+  const tens = bytes[from + 10]! - 0x30;
+  const ones = bytes[from + 11]! - 0x30;
+  if (hundreds < 1 || hundreds > 9 || tens < 0 || tens > 9 || ones < 0 || ones > 9) return 0;
+  return hundreds * 100 + tens * 10 + ones;
 }

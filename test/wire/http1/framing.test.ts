@@ -8,7 +8,7 @@ function framingOf(lines: string, version = '1.1') {
   const scanner = new HeadScanner('response', responseFieldNames);
   assert.equal(scanner.scan(Buffer.from(text, 'latin1'), 0, text.length), text.length);
   const framing = new Framing();
-  framing.readFrom(scanner, text);
+  framing.readFrom(scanner, Buffer.from(text, 'latin1'), 0);
   return framing;
 }
 
