@@ -2,7 +2,6 @@
 
 import { decodeResponse, readRetryDelayMs } from '../formats/otlp/response.ts';
 import { type Address, formatAddress } from '../runtime/address.ts';
-import { createHttpTransport } from '../runtime/export/http-transport.ts';
 import type { Transport } from '../runtime/export/outcome.ts';
 import { createRouteServer } from '../runtime/http-routes.ts';
 import { close, listen } from '../runtime/listen.ts';
@@ -13,6 +12,7 @@ import { adminRoutes } from './admin.ts';
 import type { Direction, ExportConfig, SidecarConfig } from './config.ts';
 import { dumpConfig } from './config-dump.ts';
 import { Exporter } from './export/exporter.ts';
+import { createOtlpHttpTransport } from './export/otlp-http-transport.ts';
 import { SpanEncoder } from './export/span-encoder.ts';
 import { HeaderForwarding } from './header-forwarding.ts';
 import { type Connections, Listener } from './listener.ts';
@@ -136,7 +136,7 @@ async function createTransport(config: ExportConfig): Promise<Transport> {
       return createGrpcTransport({ ...common, url, method, readRetryDelayMs });
     }
     const url = config.tracesEndpoint || `${config.endpoint.replace(/\/+$/, '')}/v1/traces`;
-    return createHttpTransport({ ...common, url, contentType: 'application/x-protobuf' });
+    return createOtlpHttpTransport({ ...common, url });
   } catch (error) {
     throw new UsageError(`--otlp-endpoint: ${errorMessage(error)}`);
   }

@@ -2,11 +2,12 @@
 import { readFileSync } from 'node:fs';
 import http from 'node:http';
 import https from 'node:https';
+import { urlToHttpOptions } from 'node:url';
 import { promisify } from 'node:util';
 import { gzip } from 'node:zlib';
 import { errorCode, errorMessage } from '../usage-error.ts';
 import type { ExportOutcome, Transport } from './outcome.ts';
-import { isRetryableHttp, parseRetryAfterMs } from './retryable.ts';
+import { judgeHttp } from './retryable.ts';
 
 const gzipAsync = promisify(gzip);
 
@@ -45,25 +46,17 @@ export function createHttpTransport(options: HttpTransportOptions): Transport {
     ? new https.Agent({ ...agentOptions, ...readTlsFiles(options.tls) })
     : new http.Agent(agentOptions);
   const request = secure ? https.request : http.request;
+  // Taken apart once: a URL handed to every call is taken apart at every call.
+  const target = { ...urlToHttpOptions(url), method: 'POST', agent };
+  const fixedHeaders = { 'content-type': options.contentType, ...options.headers };
 
   const post = (body: Uint8Array, extra: Readonly<Record<string, string>>) =>
     new Promise<ExportOutcome>((resolve) => {
-      const call = request(
-        url,
-        {
-          method: 'POST',
-          agent,
-          timeout: options.timeoutMs,
-          headers: {
-            'content-type': options.contentType,
-            'content-length': body.byteLength,
-            ...options.headers,
-            ...extra,
-          },
-        },
-        (response) => readResponse(response, options.maxResponseBytes ?? 4 << 20, resolve),
+      const headers = { ...fixedHeaders, 'content-length': body.byteLength, ...extra };
+      const call = request({ ...target, headers }, (response) =>
+        readResponse(response, options.maxResponseBytes ?? 4 << 20, resolve),
       );
-      // `timeout` above is idle time; the deadline bounds the whole attempt, a trickling peer included.
+      // The deadline bounds the whole attempt, a trickling peer included.
       const deadline = setTimeout(
         () => call.destroy(new Error(`no answer within ${options.timeoutMs} ms`)),
         options.timeoutMs,
@@ -73,7 +66,6 @@ export function createHttpTransport(options: HttpTransportOptions): Transport {
         clearTimeout(deadline);
         resolve({ kind: 'retry', reason: 'connection closed before the answer' });
       });
-      call.on('timeout', () => call.destroy(new Error(`no answer within ${options.timeoutMs} ms`)));
       call.end(body);
     });
 
@@ -95,16 +87,8 @@ function readResponse(response: http.IncomingMessage, maxBytes: number, done: (o
     else chunks.push(chunk);
   });
   response.on('error', () => done({ kind: 'retry', reason: 'connection lost in the answer' }));
-  response.on('end', () => done(judge(response, Buffer.concat(chunks))));
-}
-
-function judge(response: http.IncomingMessage, body: Buffer): ExportOutcome {
-  const status = response.statusCode ?? 0;
-  if (status >= 200 && status < 300) return { kind: 'accepted', response: body };
-  const reason = `HTTP ${status}`;
-  if (!isRetryableHttp(status)) {
-    return { kind: 'rejected', reason, splittable: status === 400 || status === 413 || status === 415 };
-  }
-  const delayMs = parseRetryAfterMs(response.headers['retry-after'], Date.now());
-  return delayMs === undefined ? { kind: 'retry', reason } : { kind: 'retry', reason, delayMs };
+  response.on('end', () => {
+    const { statusCode = 0, headers } = response;
+    done(judgeHttp(statusCode, headers['retry-after'], Buffer.concat(chunks)));
+  });
 }

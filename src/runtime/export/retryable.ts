@@ -1,4 +1,5 @@
 // Which answers may be retried: the tables of the OTLP specification ("Failures"), for gRPC and for HTTP.
+import type { ExportOutcome } from './outcome.ts';
 
 const retryableGrpc = new Set([1, 4, 10, 11, 14, 15]);
 const grpcNames = [
@@ -28,4 +29,15 @@ export function parseRetryAfterMs(value: string | undefined, nowMs: number): num
   if (/^\d+$/.test(value.trim())) return Number(value) * 1000;
   const date = Date.parse(value);
   return Number.isNaN(date) ? undefined : Math.max(0, date - nowMs);
+}
+
+/** The outcome of an HTTP answer: 2xx is accepted; 400, 413 and 415 are splittable refusals. */
+export function judgeHttp(status: number, retryAfter: string | undefined, body: Uint8Array): ExportOutcome {
+  if (status >= 200 && status < 300) return { kind: 'accepted', response: body };
+  const reason = `HTTP ${status}`;
+  if (!isRetryableHttp(status)) {
+    return { kind: 'rejected', reason, splittable: status === 400 || status === 413 || status === 415 };
+  }
+  const delayMs = parseRetryAfterMs(retryAfter, Date.now());
+  return delayMs === undefined ? { kind: 'retry', reason } : { kind: 'retry', reason, delayMs };
 }
