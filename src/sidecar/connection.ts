@@ -3,13 +3,13 @@ import { connect, type Socket } from 'node:net';
 import type { Address } from '../runtime/address.ts';
 import { nowMs } from './clock.ts';
 import type { Direction } from './config.ts';
-import { containWriteErrors } from './contained-writes.ts';
 import type { ResponseFlag } from './exchange.ts';
 import { isInternalAddress } from './exclusions.ts';
 import { SpanTemplate } from './export/span-template.ts';
 import { Http1Observer, type ObserverEvents } from './http1-observer.ts';
 import type { ByteSink } from './http1-requests.ts';
 import { connectFailure, errorType } from './socket-errors.ts';
+import { SocketWriter } from './socket-writer.ts';
 import { readInto } from './static-reads.ts';
 import { bump, type Protocol } from './stats.ts';
 import type { TracedConnection, Tracer } from './tracer.ts';
@@ -50,6 +50,8 @@ export class Connection implements TracedConnection, ByteSink, ObserverEvents {
   readonly #tracer: Tracer;
   readonly #client: Socket;
   readonly #server: Socket;
+  readonly #toClient: SocketWriter;
+  readonly #toServer: SocketWriter;
   readonly #onClosed: (connection: Connection) => void;
   readonly #onFault: (error: unknown) => void;
   #template: SpanTemplate | undefined;
@@ -83,9 +85,14 @@ export class Connection implements TracedConnection, ByteSink, ObserverEvents {
     this.internal = isInternalAddress(this.clientAddress);
     this.observer = new Http1Observer(tracer, this, this, this);
     this.#server = this.#connect();
-    // Strings here are bytes; said once, it is not checked at each write.
-    this.#server.setDefaultEncoding('latin1');
-    client.setDefaultEncoding('latin1');
+    this.#toClient = new SocketWriter(client, {
+      drained: () => this.#server.resume(),
+      failed: () => this.#server.resume(),
+    });
+    this.#toServer = new SocketWriter(this.#server, {
+      drained: () => this.#client.resume(),
+      failed: () => this.#becomeDeaf(),
+    });
     this.#watchClient();
     this.#watchServer();
   }
@@ -110,14 +117,9 @@ export class Connection implements TracedConnection, ByteSink, ObserverEvents {
 
   write(data: Buffer | string): void {
     if (this.#serverDeaf) return;
-    // A buffer is the shared one: it is gone after this call, so large pieces are copied.
-    const room =
-      typeof data === 'string'
-        ? this.#server.write(data)
-        : data.length <= maxStringBytes
-          ? this.#server.write(data.latin1Slice(0, data.length))
-          : this.#server.write(Buffer.from(data));
-    if (!room) this.#roomAtServer = false;
+    // A buffer is the shared one: it is gone after this call.
+    const own = typeof data === 'string' ? data : takeOut(data, data.length);
+    if (!this.#toServer.write(own)) this.#roomAtServer = false;
   }
 
   // ObserverEvents.
@@ -158,9 +160,7 @@ export class Connection implements TracedConnection, ByteSink, ObserverEvents {
 
   #watchClient(): void {
     const client = this.#client;
-    containWriteErrors(client, () => this.#server.resume());
     readInto(client, sharedReadBuffer, (length) => this.#clientBytes(length));
-    client.on('drain', () => this.#server.resume());
     client.on('end', () => {
       this.observer.clientEnded();
       if (!this.#serverDeaf) this.#server.end();
@@ -171,12 +171,10 @@ export class Connection implements TracedConnection, ByteSink, ObserverEvents {
 
   #watchServer(): void {
     const server = this.#server;
-    containWriteErrors(server, () => this.#becomeDeaf());
     server.on('connect', () => {
       clearTimeout(this.#connectTimer);
       this.#connected = true;
     });
-    server.on('drain', () => this.#client.resume());
     server.on('end', () => {
       this.#ended('UC', '');
       this.observer.serverEnded();
@@ -199,10 +197,7 @@ export class Connection implements TracedConnection, ByteSink, ObserverEvents {
 
   #serverBytes(length: number): boolean {
     this.bytesFromServer += length;
-    const small = length <= maxStringBytes;
-    const room = small
-      ? this.#client.write(sharedReadBuffer.latin1Slice(0, length))
-      : this.#client.write(Buffer.from(sharedReadBuffer.subarray(0, length)));
+    const room = this.#toClient.write(takeOut(sharedReadBuffer, length));
     this.observer.serverData(sharedReadBuffer, length);
     return room;
   }
@@ -246,7 +241,7 @@ export class Connection implements TracedConnection, ByteSink, ObserverEvents {
     clearTimeout(this.#connectTimer);
     const client = this.#client;
     if (!client.destroyed && this.#connected) {
-      if (broken && !this.observer.hasEarlyAnswer && client.writableLength === 0) client.resetAndDestroy();
+      if (broken && !this.observer.hasEarlyAnswer && this.#toClient.idle) client.resetAndDestroy();
       else if (broken || this.#serverDeaf) {
         client.end();
         this.#becomeDeaf();
@@ -266,6 +261,11 @@ export class Connection implements TracedConnection, ByteSink, ObserverEvents {
     this.observer.finish(this.#cause ?? { flag: '-', errorType: '' });
     this.#onClosed(this);
   }
+}
+
+/** `bytes[0..length)` of the shared buffer as something that stays. */
+function takeOut(bytes: Buffer, length: number): string | Buffer {
+  return length <= maxStringBytes ? bytes.latin1Slice(0, length) : Buffer.from(bytes.subarray(0, length));
 }
 
 /** IPv4 in IPv6 form is shown as IPv4. */
