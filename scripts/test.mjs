@@ -14,6 +14,15 @@ const files = (targets.length > 0 ? targets : ['test']).flatMap((target) =>
         .filter((file) => target.includes('real') || !file.split(path.sep).includes('real'))
         .sort(),
 );
-const args = ['--import', 'tsx', '--test', '--test-reporter=spec', '--test-concurrency=2', ...options, ...files];
+const args = [
+  '--import',
+  'tsx',
+  '--test',
+  '--test-reporter=spec',
+  '--test-concurrency=2',
+  '--test-timeout=180000',
+  ...options,
+  ...files,
+];
 const result = spawnSync(process.execPath, args, { stdio: 'inherit', env: { LOG_LEVEL: 'silent', ...process.env } });
 process.exit(result.status ?? 1);
