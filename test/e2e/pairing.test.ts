@@ -184,6 +184,7 @@ test('HTTP/2 with prior knowledge works through the sidecar', async (t) => {
   t.after(() => server.close());
   const { sidecar } = await startSidecarAndSink(t, (server.address() as AddressInfo).port);
   const session = http2.connect(`http://127.0.0.1:${sidecar.inbound}`);
+  t.after(() => session.destroy());
   const answers = Array.from({ length: 10 }, async (_, i) => {
     const stream = session.request({ ':method': 'POST', ':path': `/${i}` });
     stream.end(body);
