@@ -123,7 +123,9 @@ export class PostConnection {
   }
 
   #answered(): void {
-    const keep = !this.#framing.closes(this.#scanner.minorVersion) && !this.#body.untilClose;
+    // An answer before the whole request has gone leaves nothing to build on.
+    const sent = this.#socket.writableLength === 0;
+    const keep = sent && !this.#framing.closes(this.#scanner.minorVersion) && !this.#body.untilClose;
     const { statusCode: status, fields, knownCount } = this.#scanner;
     let retryAfter: string | undefined;
     for (let i = 0, at = 0; i < knownCount; i++, at += 5) {
