@@ -3,6 +3,7 @@ import assert from 'node:assert/strict';
 import { once } from 'node:events';
 import net from 'node:net';
 import { test } from 'node:test';
+import { deadPort } from '../support/dead-port.ts';
 import { startOtlpSink } from '../support/otlp-sink.ts';
 import { connectRaw, sendReset, startRawServer } from '../support/raw-tcp.ts';
 import { startSidecar } from '../support/sidecar.ts';
@@ -20,7 +21,7 @@ async function unusedPort(): Promise<number> {
 
 test('nobody listens: the client sees a reset, the span says connection refused', async (t) => {
   const sink = await startOtlpSink(t);
-  const sidecar = await startSidecar(t, { inbound: await unusedPort(), otlp: sink.url });
+  const sidecar = await startSidecar(t, { inbound: await deadPort(t), otlp: sink.url });
   const client = await connectRaw(t, sidecar.inbound);
   client.socket.write(request);
   assert.equal(await client.closed, 'ECONNRESET');

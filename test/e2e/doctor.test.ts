@@ -2,21 +2,13 @@
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
 import http from 'node:http';
-import net from 'node:net';
+import type net from 'node:net';
 import { type TestContext, test } from 'node:test';
 import { type Collector, startCollector, startZipkinSink } from '../support/collector.ts';
+import { deadPort } from '../support/dead-port.ts';
 import { startApplication } from '../support/load.ts';
 import { runProgram } from '../support/programs.ts';
 import { type Sidecar, startSidecar } from '../support/sidecar.ts';
-
-async function unusedPort(): Promise<number> {
-  const server = net.createServer().listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  const { port } = server.address() as net.AddressInfo;
-  server.close();
-  await once(server, 'close');
-  return port;
-}
 
 function runDoctor(sidecar: Sidecar, collector: Collector, via = `http://127.0.0.1:${sidecar.inbound}/`) {
   return runProgram([
@@ -44,14 +36,17 @@ async function startCaller(t: TestContext, callsTo: () => number, forwards: bool
 }
 
 /** One application with a sidecar on both sides, calling another. */
-async function setUp(t: TestContext, options: { readonly forwards: boolean; readonly collectorArgs?: string[] }) {
+async function setUp(
+  t: TestContext,
+  options: { readonly forwards: boolean; readonly collectorArgs?: string[]; readonly otlp?: string },
+) {
   const collector = await startCollector(t, options.collectorArgs);
   let outbound = 0;
   const caller = await startCaller(t, () => outbound, options.forwards);
   const sidecar = await startSidecar(t, {
     inbound: caller,
     outbound: [await startApplication(t)],
-    otlp: `http://${collector.otlpHttp}`,
+    otlp: options.otlp ?? `http://${collector.otlpHttp}`,
     service: 'shop',
   });
   outbound = sidecar.outbound[0]!;
@@ -83,8 +78,8 @@ test('a sound installation: every hop is good, exit 0', async (t) => {
   assert.match(stdout, /\ndoctor: nothing is wrong\n$/);
 });
 
-test('no sidecar is the first thing wrong', async () => {
-  const admin = `127.0.0.1:${await unusedPort()}`;
+test('no sidecar is the first thing wrong', async (t) => {
+  const admin = `127.0.0.1:${await deadPort(t)}`;
   const { code, stdout } = await runProgram(['doctor', '--sidecar', admin]);
   assert.equal(code, 1);
   assert.match(stdout, new RegExp(`first thing wrong: sidecar .*${admin}.*connection refused\n +what to do: start`));
@@ -92,7 +87,7 @@ test('no sidecar is the first thing wrong', async () => {
 
 test('an application that is down is the first thing wrong', async (t) => {
   const collector = await startCollector(t);
-  const sidecar = await startSidecar(t, { inbound: await unusedPort(), otlp: `http://${collector.otlpHttp}` });
+  const sidecar = await startSidecar(t, { inbound: await deadPort(t), otlp: `http://${collector.otlpHttp}` });
   const { code, stdout } = await runDoctor(sidecar, collector);
   assert.equal(code, 1);
   assert.match(stdout, /first thing wrong: request: .*ECONNRESET.*the application behind the sidecar is down/);
@@ -107,9 +102,9 @@ test('a URL that no sidecar serves is the first thing wrong', async (t) => {
 });
 
 test('a collector that is down is the first thing wrong, at the sidecar that cannot deliver', async (t) => {
-  const { collector, sidecar } = await setUp(t, { forwards: true });
-  await collector.program.stop('SIGKILL');
-  const { code, stdout } = await runDoctor(sidecar, collector);
+  const dead = `127.0.0.1:${await deadPort(t)}`;
+  const { collector, sidecar } = await setUp(t, { forwards: true, otlp: `http://${dead}` });
+  const { code, stdout } = await runDoctor(sidecar, { ...collector, metrics: dead });
   assert.equal(code, 1);
   assert.match(stdout, /first thing wrong: spans of shop: 2 made, 2 wait in the queue.*ECONNREFUSED\n.*collector runs/);
   assert.match(stdout, /✗ collector +its metrics on .* connection refused/);
@@ -124,7 +119,7 @@ test('an application that forwards no headers is the first thing wrong', async (
 });
 
 test('a backend that is down is the first thing wrong, the others are not', async (t) => {
-  const dead = `http://127.0.0.1:${await unusedPort()}/api/v2/spans`;
+  const dead = `http://127.0.0.1:${await deadPort(t)}/api/v2/spans`;
   const { collector, sidecar } = await setUp(t, { forwards: true, collectorArgs: ['--zipkin', dead] });
   const { code, stdout } = await runDoctor(sidecar, collector);
   assert.equal(code, 1);
