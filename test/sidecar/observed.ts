@@ -10,7 +10,6 @@ import { loadConfig } from '../../src/sidecar/load-config.ts';
 import type { FlagValues } from '../../src/sidecar/options.ts';
 import { SidecarStats } from '../../src/sidecar/stats.ts';
 import { type TracedConnection, Tracer } from '../../src/sidecar/tracer.ts';
-import { newSpanId } from '../../src/trace/ids.ts';
 
 export interface SeenSpan {
   readonly method: string;
@@ -125,6 +124,3 @@ export function cut(text: string, positions: readonly number[]): string[] {
   const at = [...new Set(positions.map((position) => position % (text.length + 1)))].sort((a, b) => a - b);
   return [0, ...at].map((from, i) => text.slice(from, at[i] ?? text.length)).filter((piece) => piece !== '');
 }
-
-/** A span id no test injects. */
-export const foreignSpanId = newSpanId();

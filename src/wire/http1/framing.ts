@@ -8,7 +8,6 @@ import { latin1 } from './latin1.ts';
 export const framingFields = ['content-length', 'transfer-encoding', 'connection', 'upgrade'] as const;
 export const contentLengthId = 0;
 export const transferEncodingId = 1;
-export const connectionId = 2;
 export const upgradeId = 3;
 
 /** The table for response heads: nothing but framing is read there. */
@@ -64,6 +63,7 @@ export class Framing {
       if (this.chunked || !isFolded(bytes, start, end, chunkedToken)) this.doubt ??= 'bad_transfer_encoding';
       this.chunked = true;
     } else if (id === upgradeId) this.hasUpgrade = true;
+    // What is left is Connection.
     else if (isFolded(bytes, start, end, keepAliveToken)) this.connectionKeepAlive = true;
     else this.#readConnection(latin1(bytes, start, end).toLowerCase());
   }

@@ -99,11 +99,6 @@ export class HeadScanner {
     return this.#state >= State.lineStart;
   }
 
-  /** Whether nothing but leading CRLFs has been seen. */
-  get atStart(): boolean {
-    return this.#state <= State.leadingLf && this.#request;
-  }
-
   /**
    * Reads on. `bytes[base..to)` is the head from its first byte on, as far as it has come.
    * @returns the index after the head's blank line, 0 when more is needed, -1 when in doubt (see `doubt`)
