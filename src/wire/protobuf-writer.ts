@@ -96,13 +96,18 @@ export class ProtobufWriter {
       this.reserve(extra);
       this.buffer.copyWithin(mark + extra, mark, this.length);
     }
+    // The room is there: growing here would copy only what lies before the length and lose the field behind it.
     this.length = mark - 1;
-    this.rawVarint(length);
+    this.placeVarint(length);
     this.length += length;
   }
 
   private rawVarint(value: number): void {
     this.reserve(10);
+    this.placeVarint(value);
+  }
+
+  private placeVarint(value: number): void {
     let rest = value;
     while (rest > 0x7f) {
       this.buffer[this.length++] = (rest % 0x80) | 0x80;

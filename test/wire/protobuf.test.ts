@@ -71,6 +71,18 @@ test('what the writer writes another decoder reads, nested messages included', (
   );
 });
 
+test('a field is whole wherever its buffer has to grow', () => {
+  for (let before = 0; before < 64; before++) {
+    for (const text of ['', 'x', 'y'.repeat(127), 'z'.repeat(128)]) {
+      const writer = new ProtobufWriter(1);
+      writer.bytes(6, new Uint8Array(before));
+      writer.string(5, text);
+      const read = oracle.toObject(oracle.decode(writer.take()), { defaults: true });
+      assert.equal(read.text, text, `${before} bytes before ${text.length}`);
+    }
+  }
+});
+
 test('what another encoder writes the reader reads', () => {
   fc.assert(
     fc.property(probes, (probe) => {
