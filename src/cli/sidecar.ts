@@ -17,7 +17,8 @@ export function define(): Command {
   for (const [name, option] of Object.entries(options)) {
     const notes = [option.environment && `env ${option.environment}`, option.fallback && `default ${option.fallback}`];
     const shown = notes.filter(Boolean).join(', ');
-    const flag = new Option(`--${name} <${option.argument}>`, shown ? `${option.meaning} (${shown})` : option.meaning);
+    const form = option.argument === '' ? `--${name}` : `--${name} <${option.argument}>`;
+    const flag = new Option(form, shown ? `${option.meaning} (${shown})` : option.meaning);
     if (option.repeat) flag.argParser((value: string, previous: string[] | undefined) => [...(previous ?? []), value]);
     command.addOption(flag);
   }
@@ -25,9 +26,12 @@ export function define(): Command {
   return command.action(run);
 }
 
-async function run(parsed: Readonly<Record<string, string | string[] | undefined>>): Promise<void> {
+async function run(parsed: Readonly<Record<string, string | string[] | true | undefined>>): Promise<void> {
   const flags: FlagValues = Object.fromEntries(
-    Object.entries(parsed).map(([key, value]) => [key.replace(/[A-Z]/g, (upper) => `-${upper.toLowerCase()}`), value]),
+    Object.entries(parsed).map(([key, value]) => [
+      key.replace(/[A-Z]/g, (upper) => `-${upper.toLowerCase()}`),
+      value === true ? 'true' : value,
+    ]),
   );
   const level = parsed.logLevel;
   const log = createLog('sidecar', typeof level === 'string' ? level : undefined);

@@ -47,6 +47,18 @@ export interface SidecarConfig {
   readonly maxAddedHeadBytes: number;
   readonly connectTimeoutMs: number;
   readonly drainTimeoutMs: number;
+  /** 0: for ever. */
+  readonly headTimeoutMs: number;
+  /** 0: never. */
+  readonly idleTimeoutMs: number;
+  /** 0: never. */
+  readonly heartbeatIntervalMs: number;
+  /** Open connections of one process; 0: no limit. */
+  readonly maxConnections: number;
+  readonly maxHeadBytes: number;
+  /** Of one connection; 0: no limit. */
+  readonly maxSpansPerSecond: number;
+  readonly strict: boolean;
   readonly customTags: readonly CustomTag[];
   readonly maxPathTagLength: number;
   readonly allowedQueryParameters: readonly string[];

@@ -44,6 +44,13 @@ export function loadConfig(flags: FlagValues, environment: Environment): LoadedC
     maxAddedHeadBytes: settings.integer('max-added-head', 0, 1 << 20),
     connectTimeoutMs: settings.durationMs('connect-timeout'),
     drainTimeoutMs: settings.durationMs('drain-timeout'),
+    headTimeoutMs: settings.durationMs('head-timeout'),
+    idleTimeoutMs: settings.durationMs('idle-timeout'),
+    heartbeatIntervalMs: settings.durationMs('heartbeat-interval'),
+    maxConnections: settings.integer('max-connections', 0, 10_000_000),
+    maxHeadBytes: settings.integer('max-head-bytes', 1024, 1 << 20),
+    maxSpansPerSecond: settings.integer('max-spans-per-second', 0, 10_000_000),
+    strict: settings.flag('strict'),
     customTags: settings.list('tag').map((text) => {
       const tag = parseCustomTag(text);
       if (typeof tag === 'string') throw new UsageError(`${settings.where('tag')}: ${tag}`);

@@ -1,6 +1,7 @@
 // Every option of the sidecar in one table: flag, file key, environment variable, default, meaning.
 
 export interface Option {
+  /** '' for a switch, whose values are `true` and `false`. */
   readonly argument: string;
   readonly repeat?: boolean;
   readonly environment?: string;
@@ -118,6 +119,37 @@ const table = {
   'max-added-head': { argument: 'BYTES', fallback: '8192', meaning: 'add nothing to a head that would pass this size' },
   'connect-timeout': { argument: 'D', fallback: '10s', meaning: 'time to reach the target' },
   'drain-timeout': { argument: 'D', fallback: '25s', meaning: 'how long connections may last after SIGTERM' },
+  'head-timeout': {
+    argument: 'D',
+    fallback: '10s',
+    meaning: 'how long a request head may take; then it passes unread (0: for ever)',
+  },
+  'idle-timeout': {
+    argument: 'D',
+    fallback: '0',
+    meaning: 'close connections on which nothing has moved for so long (0: never)',
+  },
+  'heartbeat-interval': {
+    argument: 'D',
+    fallback: '30s',
+    meaning: 'how often an exchange or connection that goes on is shown by a part of its span (0: never)',
+  },
+  'max-connections': {
+    argument: 'N',
+    fallback: '20000',
+    meaning: 'open connections; more are reset and counted (0: no limit)',
+  },
+  'max-head-bytes': { argument: 'N', fallback: '65536', meaning: 'size of a head; a larger one passes unread' },
+  'max-spans-per-second': {
+    argument: 'N',
+    fallback: '10000',
+    meaning: 'spans of one connection; more are dropped, reason flood (0: no limit)',
+  },
+  strict: {
+    argument: '',
+    fallback: 'false',
+    meaning: 'answer 400 to what would otherwise pass unread',
+  },
   tag: {
     argument: 'NAME=literal:V|header:H[:DEFAULT]|env:E[:DEFAULT]|baggage:K',
     repeat: true,
@@ -139,7 +171,7 @@ const table = {
   admin: { argument: 'HOST:PORT', fallback: '127.0.0.1:15000', meaning: 'admin pages and metrics' },
 } as const satisfies Readonly<Record<string, Option>>;
 
-/** Flag values as text, by long name without dashes; repeatable flags are arrays. */
+/** Flag values as text, by long name without dashes; repeatable flags are arrays, a switch that is given is 'true'. */
 export type FlagValues = Readonly<Record<string, string | readonly string[] | undefined>>;
 
 export type OptionName = keyof typeof table;

@@ -54,6 +54,10 @@ export class Settings {
     return found;
   }
 
+  flag(name: OptionName): boolean {
+    return this.choice(name, ['true', 'false']) === 'true';
+  }
+
   integer(name: OptionName, min: number, max: number): number {
     const value = this.text(name);
     const number = Number(value);
