@@ -2,10 +2,11 @@
 import { formatAddress } from '../runtime/address.ts';
 import type { Origin, SidecarConfig } from './config.ts';
 
-/** `LISTEN=TARGET` pairs with the ports really bound. */
+/** `LISTEN=TARGET` pairs with the ports really bound, and the forward proxy's address ('' without one). */
 export interface BoundPairs {
   readonly inbound: readonly string[];
   readonly outbound: readonly string[];
+  readonly outboundProxy?: string;
 }
 
 export type ConfigDump = Readonly<Record<string, { readonly value: unknown; readonly origin: Origin }>>;
@@ -23,6 +24,7 @@ export function dumpConfig(config: SidecarConfig, origins: ReadonlyMap<string, O
     capture: 'none',
     inbound: bound.inbound,
     outbound: bound.outbound,
+    'outbound-proxy': bound.outboundProxy || null,
     service: config.service,
     resource: Object.fromEntries(config.resource),
     'otlp-endpoint': maskUserinfo(exporter.tracesEndpoint || exporter.endpoint),

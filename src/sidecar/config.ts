@@ -36,6 +36,8 @@ export interface ExportConfig {
 export interface SidecarConfig {
   readonly inbound: readonly ListenTarget[];
   readonly outbound: readonly ListenTarget[];
+  /** Where the forward proxy listens. */
+  readonly outboundProxy: Address | undefined;
   readonly service: string;
   /** Resource attributes beside service.name, in order. */
   readonly resource: ReadonlyMap<string, string>;

@@ -25,12 +25,17 @@ export function loadConfig(flags: FlagValues, environment: Environment): LoadedC
     );
   const inbound = settings.list('inbound').map((text) => parsePair(text, settings.where('inbound')));
   const outbound = settings.list('outbound').map((text) => parsePair(text, settings.where('outbound')));
-  if (inbound.length + outbound.length === 0) {
-    throw new UsageError('nothing to listen on: give at least one --inbound LISTEN=TARGET or --outbound LISTEN=TARGET');
+  const proxyText = settings.text('outbound-proxy');
+  const outboundProxy = proxyText === '' ? undefined : parseAddress(proxyText, settings.where('outbound-proxy'));
+  if (inbound.length + outbound.length === 0 && outboundProxy === undefined) {
+    throw new UsageError(
+      'nothing to listen on: give at least one --inbound LISTEN=TARGET, --outbound LISTEN=TARGET or --outbound-proxy LISTEN',
+    );
   }
   const config: SidecarConfig = {
     inbound,
     outbound,
+    outboundProxy,
     service: settings.text('service') || 'unknown_service:tracecar',
     resource: new Map(settings.list('resource').map((text) => parseKeyValue(text, settings.where('resource')))),
     exporter: exportConfig(settings, environment),

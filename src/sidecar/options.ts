@@ -23,6 +23,11 @@ const table = {
     fallback: '',
     meaning: 'connections of the workload, e.g. 15001=payments:8080',
   },
+  'outbound-proxy': {
+    argument: 'LISTEN',
+    fallback: '',
+    meaning: 'a forward proxy for applications that honour HTTP_PROXY (absolute-form, CONNECT)',
+  },
   service: { argument: 'NAME', environment: 'OTEL_SERVICE_NAME', fallback: '', meaning: 'service.name' },
   resource: {
     argument: 'k=v',
