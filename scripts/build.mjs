@@ -15,6 +15,7 @@ import {
 } from 'node:fs';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { bundleSidecar } from './bundle.mjs';
 
 const root = path.dirname(path.dirname(fileURLToPath(import.meta.url)));
 const dist = path.join(root, 'dist');
@@ -28,13 +29,16 @@ function newest(dir) {
 }
 
 function isCurrent() {
-  const configs = ['tsconfig.json', 'tsconfig.build.json'].map((name) => statSync(path.join(root, name)).mtimeMs);
-  const changedAt = Math.max(newest(path.join(root, 'src')), ...configs);
+  const others = ['tsconfig.json', 'tsconfig.build.json', 'package-lock.json', 'scripts/bundle.mjs'];
+  const changedAt = Math.max(
+    newest(path.join(root, 'src')),
+    ...others.map((name) => statSync(path.join(root, name)).mtimeMs),
+  );
   return existsSync(stamp) && statSync(stamp).mtimeMs >= changedAt;
 }
 
 /** Compiles beside dist/ and puts the result in its place: a program that runs from dist/ never sees half a build. */
-function build() {
+async function build() {
   const tsc = path.join(root, 'node_modules', 'typescript', 'bin', 'tsc');
   if (!existsSync(tsc)) {
     process.stderr.write('build: the compiler is not installed; run `npm ci` first\n');
@@ -50,6 +54,8 @@ function build() {
     if (result.status !== 0) return 1;
     const assets = path.join(root, 'src', 'ui', 'static');
     if (existsSync(assets)) cpSync(assets, path.join(next, 'dist', 'ui', 'static'), { recursive: true });
+    cpSync(path.join(root, 'package.json'), path.join(next, 'package.json'));
+    await bundleSidecar(path.join(next, 'dist'));
     chmodSync(path.join(next, 'dist', 'cli', 'main.js'), 0o755);
     writeFileSync(path.join(next, 'dist', '.built'), '');
     utimesSync(path.join(next, 'dist', '.built'), startedAt, startedAt);
@@ -61,4 +67,4 @@ function build() {
   return 0;
 }
 
-process.exitCode = isCurrent() ? 0 : build();
+process.exitCode = isCurrent() ? 0 : await build();

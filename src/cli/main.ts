@@ -1,12 +1,11 @@
 #!/usr/bin/env node
 // The `tracecar` program: picks the command, turns thrown errors into one line and an exit code.
-import { type Command, CommanderError } from 'commander';
-import { errorMessage, UsageError } from '../runtime/usage-error.ts';
-import { version } from './version.ts';
+import { errorCode, errorMessage, UsageError } from '../runtime/usage-error.ts';
+import { type CommandModule, loadBundled } from './bundled.ts';
 
 /** A command's own file is loaded only when it runs: start-up time and memory of a sidecar count. */
-const commands: Readonly<Record<string, () => Promise<{ define(): Command }>>> = {
-  sidecar: () => import('./sidecar.ts'),
+const commands: Readonly<Record<string, () => Promise<CommandModule>>> = {
+  sidecar: async () => loadBundled('sidecar') ?? import('./sidecar.ts'),
   collector: () => import('./collector.ts'),
   demo: () => import('./demo.ts'),
   doctor: () => import('./doctor.ts'),
@@ -29,6 +28,7 @@ function overview(): string {
 async function run(argv: readonly string[]): Promise<void> {
   const [first = 'help', ...rest] = argv;
   if (first === 'version' || first === '--version' || first === '-V') {
+    const { version } = await import('./version.ts');
     process.stdout.write(`tracecar ${version}\n`);
     return;
   }
@@ -48,8 +48,10 @@ async function run(argv: readonly string[]): Promise<void> {
 }
 
 run(process.argv.slice(2)).catch((error: unknown) => {
-  if (error instanceof CommanderError && error.exitCode === 0) process.exit(0);
-  const usage = error instanceof UsageError || error instanceof CommanderError;
+  // By code, not by class: a bundled command has classes of its own.
+  const code = errorCode(error) ?? '';
+  if (code === 'commander.helpDisplayed' || code === 'commander.help') process.exit(0);
+  const usage = code === 'TRACECAR_USAGE' || code.startsWith('commander.');
   const message = errorMessage(error).replace(/^error: /, '');
   process.stderr.write(`tracecar: ${usage ? message.replaceAll('\n', ' ') : message}\n`);
   process.exit(usage ? 2 : 1);

@@ -1,4 +1,5 @@
 // Logs: JSON lines on stderr by pino, readable lines on a terminal.
+import { createRequire } from 'node:module';
 import { pino } from 'pino';
 import { UsageError } from './usage-error.ts';
 
@@ -15,9 +16,10 @@ export function createLog(program: string, level = process.env.LOG_LEVEL ?? 'inf
     throw new UsageError(`--log-level: "${level}" is not a level; choose one of ${levels.join(', ')}`);
   }
   const options: pino.LoggerOptions = { level, base: { program }, timestamp: pino.stdTimeFunctions.isoTime };
+  // Loaded only for a terminal, and in this thread: a thread of its own would cost more memory than the sidecar itself.
   if (process.stderr.isTTY) {
-    options.transport = { target: 'pino-pretty', options: { destination: 2, ignore: 'pid,hostname' } };
-    return pino(options);
+    const { default: pretty } = createRequire(import.meta.url)('pino-pretty') as typeof import('pino-pretty');
+    return pino(options, pretty({ destination: 2, sync: true, ignore: 'pid,hostname' }));
   }
   return pino(options, pino.destination({ dest: 2, sync: true }));
 }
