@@ -18,7 +18,7 @@ export function createLog(program: string, level = process.env.LOG_LEVEL ?? 'inf
   const options: pino.LoggerOptions = { level, base: { program }, timestamp: pino.stdTimeFunctions.isoTime };
   // Loaded only for a terminal, and in this thread: a thread of its own would cost more memory than the sidecar itself.
   if (process.stderr.isTTY) {
-    const { default: pretty } = createRequire(import.meta.url)('pino-pretty') as typeof import('pino-pretty');
+    const pretty = createRequire(import.meta.url)('pino-pretty') as typeof import('pino-pretty');
     return pino(options, pretty({ destination: 2, sync: true, ignore: 'pid,hostname' }));
   }
   return pino(options, pino.destination({ dest: 2, sync: true }));
