@@ -1,7 +1,6 @@
 // The sidecar's admin pages: readiness, metrics, the effective configuration, the open connections.
 import { json, type Routes, text } from '../runtime/http-routes.ts';
 import type { Registry } from '../runtime/metrics.ts';
-import { nowMs } from './clock.ts';
 import type { ConfigDump } from './config-dump.ts';
 import type { Exporter } from './export/exporter.ts';
 import type { HeaderForwarding } from './header-forwarding.ts';
@@ -35,20 +34,7 @@ export function adminRoutes(sources: AdminSources): Routes {
 }
 
 function connectionsPage({ connections, forwarding, exporter }: AdminSources) {
-  const now = nowMs();
-  const listed = [...connections].slice(0, maxListed).map((connection) => ({
-    id: connection.id,
-    direction: connection.options.direction,
-    protocol: connection.protocol,
-    client: `${connection.clientAddress}:${connection.clientPort}`,
-    target: `${connection.options.target.host}:${connection.options.target.port}`,
-    age_ms: Math.round(now - connection.startMs),
-    bytes_from_client: connection.bytesFromClient,
-    bytes_from_server: connection.bytesFromServer,
-    requests: connection.observer.requests,
-    requests_open: connection.observer.queue.length,
-    degraded: connection.degradedReason === '' ? null : connection.degradedReason,
-  }));
+  const listed = [...connections].slice(0, maxListed).map((connection) => connection.describe());
   return {
     forwards_headers: forwarding.report(),
     span_delivery: { queued: exporter.queued, last_failure: exporter.lastFailure || null },

@@ -3,16 +3,16 @@ import { connect, type Socket } from 'node:net';
 import type { Address } from '../runtime/address.ts';
 import { nowMs } from './clock.ts';
 import type { Direction } from './config.ts';
+import type { ConnectionEnd, ConnectionObserver } from './connection-observer.ts';
+import { Detection, type ObservedConnection } from './detection.ts';
 import type { ResponseFlag } from './exchange.ts';
 import { isInternalAddress } from './exclusions.ts';
 import { SpanTemplate } from './export/span-template.ts';
-import { Http1Observer, type ObserverEvents } from './http1-observer.ts';
-import type { ByteSink } from './http1-requests.ts';
 import { connectFailure, errorType } from './socket-errors.ts';
 import { SocketWriter } from './socket-writer.ts';
 import { readInto } from './static-reads.ts';
 import { bump, type Protocol } from './stats.ts';
-import type { TracedConnection, Tracer } from './tracer.ts';
+import type { Tracer } from './tracer.ts';
 
 export interface ConnectionOptions {
   readonly direction: Direction;
@@ -34,19 +34,20 @@ const sharedReadBuffer = Buffer.allocUnsafeSlow(64 << 10);
 
 let nextId = 1;
 
-export class Connection implements TracedConnection, ByteSink, ObserverEvents {
+export class Connection implements ObservedConnection {
   readonly id = nextId++;
   readonly startMs = nowMs();
-  readonly internal: boolean;
   readonly options: ConnectionOptions;
   readonly direction: Direction;
-  readonly clientAddress: string;
-  readonly clientPort: number;
+  /** By the socket, or by the PROXY header that came first. */
+  clientAddress: string;
+  clientPort: number;
+  internal: boolean;
   protocol: Protocol = 'unknown';
   degradedReason = '';
   bytesFromClient = 0;
   bytesFromServer = 0;
-  readonly observer: Http1Observer;
+  observer: ConnectionObserver;
   readonly #tracer: Tracer;
   readonly #client: Socket;
   readonly #server: Socket;
@@ -63,9 +64,17 @@ export class Connection implements TracedConnection, ByteSink, ObserverEvents {
   #roomAtServer = true;
   /** The target refused: the client is reset when its first bytes have been read. */
   #resetOnFirstBytes = false;
+  /** `--strict` has answered the client: nothing of the server's reaches it any more. */
+  #answered = false;
   /** What ended the connection first. */
-  #cause: { readonly flag: ResponseFlag; readonly errorType: string } | undefined;
+  #cause: ConnectionEnd | undefined;
   #closedSides = 0;
+  /** Bytes seen by the last sweep, and since when there have been no others. */
+  #sweptBytes = 0;
+  #quietSinceMs = this.startMs;
+  /** Spans made in the current second. */
+  #spans = 0;
+  #spansSecond = 0;
 
   constructor(
     client: Socket,
@@ -83,7 +92,7 @@ export class Connection implements TracedConnection, ByteSink, ObserverEvents {
     this.clientAddress = plainAddress(client.remoteAddress ?? '');
     this.clientPort = client.remotePort ?? 0;
     this.internal = isInternalAddress(this.clientAddress);
-    this.observer = new Http1Observer(tracer, this, this, this);
+    this.observer = new Detection(tracer, this);
     this.#server = this.#connect();
     this.#toClient = new SocketWriter(client, {
       drained: () => this.#server.resume(),
@@ -113,6 +122,51 @@ export class Connection implements TracedConnection, ByteSink, ObserverEvents {
     return template;
   }
 
+  admitsSpan(nowMs: number): boolean {
+    const { maxSpansPerSecond } = this.#tracer.limits;
+    const second = Math.floor(nowMs / 1000);
+    if (second !== this.#spansSecond) {
+      this.#spansSecond = second;
+      this.#spans = 0;
+    }
+    return ++this.#spans <= maxSpansPerSecond || maxSpansPerSecond === 0;
+  }
+
+  /** What `/connections` says of it. */
+  describe() {
+    const { target } = this.options;
+    return {
+      id: this.id,
+      direction: this.direction,
+      protocol: this.protocol,
+      client: `${this.clientAddress}:${this.clientPort}`,
+      target: `${target.host}:${target.port}`,
+      age_ms: Math.round(nowMs() - this.startMs),
+      bytes_from_client: this.bytesFromClient,
+      bytes_from_server: this.bytesFromServer,
+      requests: this.observer.requests,
+      requests_open: this.observer.requestsOpen,
+      degraded: this.degradedReason === '' ? null : this.degradedReason,
+    };
+  }
+
+  /** What has lasted too long ends, what goes on is shown. Called about once a second. */
+  sweep(now: number): void {
+    const { idleTimeoutMs } = this.#tracer.limits;
+    const bytes = this.bytesFromClient + this.bytesFromServer;
+    if (bytes !== this.#sweptBytes) {
+      this.#sweptBytes = bytes;
+      this.#quietSinceMs = now;
+    } else if (idleTimeoutMs > 0 && now - this.#quietSinceMs >= idleTimeoutMs) {
+      this.#tracer.stats.of(this.direction).idleTimeouts++;
+      this.#ended('SI', 'idle_timeout');
+      this.#client.destroy();
+      this.#server.destroy();
+      return;
+    }
+    this.observer.sweep(now);
+  }
+
   // ByteSink: request bytes on their way to the server.
 
   write(data: Buffer | string): void {
@@ -124,8 +178,36 @@ export class Connection implements TracedConnection, ByteSink, ObserverEvents {
 
   // ObserverEvents.
 
+  observe(observer: ConnectionObserver): void {
+    this.observer = observer;
+  }
+
   detected(protocol: Protocol): void {
     this.protocol = protocol;
+  }
+
+  proxied(sourceAddress: string, sourcePort: number): void {
+    this.clientAddress = plainAddress(sourceAddress);
+    this.clientPort = sourcePort;
+    this.internal = isInternalAddress(this.clientAddress);
+    this.#template = undefined;
+  }
+
+  refused(reason: string): void {
+    this.degradedReason = reason;
+    bump(this.#tracer.stats.refusedRequests, reason);
+    this.#becomeDeaf();
+  }
+
+  answerRefusal(status: number): void {
+    const text = status === 408 ? 'Request Timeout' : 'Bad Request';
+    const body = `${text}: ${this.degradedReason}\n`;
+    const head = `HTTP/1.1 ${status} ${text}\r\ncontent-type: text/plain\r\ncontent-length: ${body.length}\r\nconnection: close\r\n`;
+    this.#toClient.write(`${head}\r\n${body}`);
+    this.#answered = true;
+    this.#client.end();
+    this.#server.destroySoon();
+    this.#lingerTimer = setTimeout(() => this.#client.destroy(), lingerMs);
   }
 
   degraded(reason: string): void {
@@ -178,7 +260,7 @@ export class Connection implements TracedConnection, ByteSink, ObserverEvents {
     server.on('end', () => {
       this.#ended('UC', '');
       this.observer.serverEnded();
-      this.#client.end();
+      if (!this.#answered) this.#client.end();
     });
     server.on('error', (error) => {
       if (this.#connected) this.#ended('UC', errorType(error));
@@ -197,6 +279,7 @@ export class Connection implements TracedConnection, ByteSink, ObserverEvents {
 
   #serverBytes(length: number): boolean {
     this.bytesFromServer += length;
+    if (this.#answered) return true;
     const room = this.#toClient.write(takeOut(sharedReadBuffer, length));
     this.observer.serverData(sharedReadBuffer, length);
     return room;

@@ -2,7 +2,7 @@
 import type { SamplingReason } from '../trace/sampling.ts';
 
 /** Envoy's response flags, as far as a spliced connection can know them (spec/envoy-tracing.md section 3.3). */
-export type ResponseFlag = '-' | 'UF' | 'UC' | 'UPE' | 'DC' | 'DPE';
+export type ResponseFlag = '-' | 'UF' | 'UC' | 'UPE' | 'DC' | 'DPE' | 'SI';
 
 export class Exchange {
   next: Exchange | undefined;
@@ -16,6 +16,7 @@ export class Exchange {
   /** Some byte of the head is above 0x7F: values must be made valid UTF-8 before they go into a span. */
   nonAscii = false;
   upgradeAsked = false;
+  webSocketAsked = false;
   sampled = false;
   reason: SamplingReason = 'random';
   traceId = '';
@@ -34,6 +35,16 @@ export class Exchange {
   status = 0;
   requestBytes = 0;
   responseBytes = 0;
+  /** When an answer that takes more than one read began, epoch milliseconds; else 0. */
+  firstByteMs = 0;
+  /** Messages within the exchange (WebSocket, Server-Sent Events); -1 when it has none to count. */
+  messagesFromClient = -1;
+  messagesFromServer = -1;
+  /** Parts of the span shown while it lasted (heartbeats), and what had gone by the end of the last one. */
+  parts = 0;
+  partEndMs = 0;
+  partRequestBytes = 0;
+  partResponseBytes = 0;
   responseFlag: ResponseFlag = '-';
   /** Semantic conventions' `error.type`; '' when nothing went wrong. */
   errorType = '';
@@ -50,6 +61,10 @@ export class Exchange {
     this.status = 0;
     this.requestBytes = 0;
     this.responseBytes = 0;
+    this.firstByteMs = 0;
+    this.messagesFromClient = -1;
+    this.messagesFromServer = -1;
+    this.parts = 0;
     this.responseFlag = '-';
     this.errorType = '';
   }

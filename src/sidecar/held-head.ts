@@ -2,10 +2,11 @@
 import { latin1 } from '../wire/http1/latin1.ts';
 
 const initialBytes = 2048;
+const noBytes = Buffer.alloc(0);
 
 /** Accumulates a head; `forwarded` is how much of it has gone to the server as it came. */
 export class HeldHead {
-  bytes = Buffer.alloc(0);
+  bytes = noBytes;
   length = 0;
   forwarded = 0;
 
@@ -31,7 +32,7 @@ export class HeldHead {
   clear(): void {
     this.length = 0;
     this.forwarded = 0;
-    // A long-lived idle connection must not keep a large head's buffer.
-    if (this.bytes.length > 16 << 10) this.bytes = Buffer.alloc(0);
+    // An idle connection must not keep a head's buffer.
+    this.bytes = noBytes;
   }
 }

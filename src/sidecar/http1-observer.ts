@@ -2,30 +2,22 @@
 import type { Framing } from '../wire/http1/framing.ts';
 import type { HeadScanner } from '../wire/http1/head-scanner.ts';
 import { nowMs } from './clock.ts';
+import type { ConnectionEnd, ConnectionObserver } from './connection-observer.ts';
+import type { ObservedConnection } from './detection.ts';
 import { type Exchange, ExchangeQueue, type ResponseFlag } from './exchange.ts';
-import { type ByteSink, isHttp2Preface, RequestReader } from './http1-requests.ts';
+import { RequestReader } from './http1-requests.ts';
 import { ResponseReader } from './http1-responses.ts';
-import type { Protocol } from './stats.ts';
-import type { TracedConnection, Tracer } from './tracer.ts';
-
-/** What the observer tells the connection it reads along. */
-export interface ObserverEvents {
-  /** The first bytes said what the connection speaks. */
-  detected(protocol: Protocol): void;
-  /** Nothing more will be read here: bytes pass unread from now on. */
-  degraded(reason: string): void;
-  /** An exception of ours was caught. */
-  faulted(error: unknown): void;
-}
+import { OpaqueObserver } from './opaque-observer.ts';
+import { eventStreamReader, WebSocketMessages } from './stream-messages.ts';
+import type { Tracer } from './tracer.ts';
 
 /** More requests than this waiting for answers on one connection are no client's pipelining. */
 const maxPipelined = 1024;
 
-export class Http1Observer {
+export class Http1Observer implements ConnectionObserver {
   readonly queue = new ExchangeQueue();
   readonly #tracer: Tracer;
-  readonly #connection: TracedConnection;
-  readonly #events: ObserverEvents;
+  readonly #connection: ObservedConnection;
   readonly #requests: RequestReader;
   readonly #responses: ResponseReader;
   /** The first bytes have told the protocol. */
@@ -36,23 +28,28 @@ export class Http1Observer {
   #requesting: Exchange | undefined;
   /** The exchange whose upgrade or CONNECT made the connection a tunnel: its span lasts as long as the connection. */
   #tunnel: Exchange | undefined;
-  /** Requests opened on this connection. */
+  /** `--strict` has refused what came: nothing more is read or passed on. */
+  #refused = false;
+  #refusalStatus = 0;
+  /** Since when the head of the request after `#slowHeadAfter` others has been on its way; 0 when none is. */
+  #slowHeadSinceMs = 0;
+  #slowHeadAfter = 0;
+  #messages: WebSocketMessages | undefined;
   requests = 0;
 
-  constructor(tracer: Tracer, connection: TracedConnection, toServer: ByteSink, events: ObserverEvents) {
+  constructor(tracer: Tracer, connection: ObservedConnection) {
     this.#tracer = tracer;
     this.#connection = connection;
-    this.#events = events;
-    this.#requests = new RequestReader(tracer.fieldNames, toServer, {
+    this.#requests = new RequestReader(tracer.requestScanners, connection, {
       opened: (head, framing, text, from) => this.#open(head, framing, text, from),
       bodyRead: (payloadBytes) => {
         this.#requesting!.requestBytes = payloadBytes;
       },
       ended: () => this.#requestEnded(),
-      notHttp: (bytes, at, end) => this.#notHttp(bytes, at, end),
-      doubt: (reason) => this.#degrade(reason, 'DPE'),
+      notHttp: () => this.#notHttp(),
+      doubt: (reason) => this.#doubtfulRequest(reason),
     });
-    this.#responses = new ResponseReader({
+    this.#responses = new ResponseReader(tracer.responseScanners, {
       pending: () => this.#awaitingResponse(),
       ended: (exchange) => this.#responseEnded(exchange),
       unsolicited: () => {
@@ -60,21 +57,35 @@ export class Http1Observer {
       },
       tunnel: (exchange) => this.#becomeTunnel(exchange),
       connectRefused: () => this.#requests.connectRefused(),
+      eventStream: eventStreamReader,
       doubt: (reason) => this.#degrade(reason, 'UPE'),
     });
   }
 
-  /** The server has begun to answer a request whose body is still on its way. */
+  get requestsOpen(): number {
+    return this.queue.length;
+  }
+
   get hasEarlyAnswer(): boolean {
     const first = this.queue.first;
     return first !== undefined && first.status !== 0 && !first.requestDone;
   }
 
-  /** Takes `chunk[0..length)` from the client, valid during this call only; each byte goes on, with our lines between. */
+  /** Bytes, fewer than a request line has, that went to the server before this observer was there. */
+  forwarded(bytes: Buffer): void {
+    try {
+      this.#requests.forwarded(bytes);
+    } catch (error) {
+      this.#fault(error);
+    }
+  }
+
+  /** Each byte goes on, with our lines between. */
   clientData(chunk: Buffer, length: number): void {
     const requests = this.#requests;
     if (requests.unread) {
-      if (this.#tunnel !== undefined) this.#tunnel.requestBytes += length;
+      if (this.#refused) return;
+      if (this.#tunnel !== undefined) this.#tunnelData(this.#tunnel, chunk, length);
       requests.pass(chunk, length);
       return;
     }
@@ -83,31 +94,36 @@ export class Http1Observer {
     } catch (error) {
       this.#fault(error);
     }
-    requests.passRest(chunk, length);
+    if (!this.#refused) requests.passRest(chunk, length);
   }
 
-  /** The client has closed its side: what is held of a head goes on as it is. */
+  /** What is held of a head goes on as it is. */
   clientEnded(): void {
+    if (this.#refused) return;
     this.#requests.stop();
     this.#requests.flush();
   }
 
-  /** Reads bytes that came from the server: `bytes[0..length)`, already forwarded, valid during this call only. */
   serverData(bytes: Buffer, length: number): void {
     if (this.#opaque) {
-      if (this.#tunnel !== undefined) this.#tunnel.responseBytes += length;
+      if (this.#tunnel !== undefined) this.#tunnelAnswer(this.#tunnel, bytes, 0, length);
       return;
     }
     try {
-      this.#responses.read(bytes, length);
+      const end = this.#responses.read(bytes, length);
+      // What lies behind the answer that made the connection a tunnel.
+      if (end < length && this.#tunnel !== undefined) this.#tunnelAnswer(this.#tunnel, bytes, end, length);
+      const first = this.queue.first;
+      // An answer that goes on after its first read: when it began is worth an event.
+      if (first !== undefined && first.firstByteMs === 0 && first.status !== 0) first.firstByteMs = nowMs();
     } catch (error) {
       this.#fault(error);
     }
     // A doubt in a response lets go of what was held of the next request.
-    this.#requests.flush();
+    if (!this.#refused) this.#requests.flush();
   }
 
-  /** The server has closed its side: a response that lasts until then is complete, any other will not come any more. */
+  /** A response that lasts until the server closes is complete, any other will not come any more. */
   serverEnded(): void {
     if (this.#opaque) return;
     try {
@@ -122,21 +138,48 @@ export class Http1Observer {
     }
   }
 
-  /** The connection is over: the spans still open end with what ended it. */
-  finish(cause: { readonly flag: ResponseFlag; readonly errorType: string }): void {
+  sweep(now: number): void {
     try {
-      this.#opaque = true;
-      for (let exchange = this.queue.first; exchange !== undefined; exchange = this.queue.first) {
-        if (!exchange.responseDone && exchange !== this.#tunnel) blame(exchange, cause.flag, cause.errorType);
-        this.#close();
+      this.#sweepHead(now);
+      for (let exchange = this.queue.first; exchange !== undefined; exchange = exchange.next) {
+        this.#tracer.continue(exchange, this.#connection, now);
       }
     } catch (error) {
       this.#fault(error);
     }
   }
 
+  finish(end: ConnectionEnd): void {
+    try {
+      this.#opaque = true;
+      for (let exchange = this.queue.first; exchange !== undefined; exchange = this.queue.first) {
+        if (!exchange.responseDone && (exchange !== this.#tunnel || end.errorType === 'idle_timeout')) {
+          blame(exchange, end.flag, end.errorType);
+        }
+        this.#close();
+      }
+    } catch (error) {
+      this.#fault(error);
+    }
+    this.#requests.release();
+    this.#responses.release();
+  }
+
+  /** A head that has been on its way for too long passes unread: what to make of it is the server's business. */
+  #sweepHead(now: number): void {
+    const { headTimeoutMs } = this.#tracer.limits;
+    if (headTimeoutMs === 0 || !this.#requests.inHead) this.#slowHeadSinceMs = 0;
+    else if (this.#slowHeadSinceMs === 0 || this.#slowHeadAfter !== this.requests) {
+      this.#slowHeadSinceMs = now;
+      this.#slowHeadAfter = this.requests;
+    } else if (now - this.#slowHeadSinceMs >= headTimeoutMs) {
+      this.#doubtfulRequest('head_timeout');
+      if (!this.#refused) this.#requests.flush();
+    }
+  }
+
   #open(head: HeadScanner, framing: Framing, text: string, from: number): string | undefined {
-    if (!this.#known) this.#detected('http1');
+    if (!this.#known) this.#detected();
     if (this.queue.length >= maxPipelined) {
       this.#degrade('too_many_pipelined', 'DPE');
       return undefined;
@@ -144,6 +187,7 @@ export class Http1Observer {
     const exchange = this.queue.push();
     exchange.startMs = nowMs();
     exchange.upgradeAsked = framing.hasUpgrade && framing.connectionUpgrade;
+    exchange.webSocketAsked = exchange.upgradeAsked && /\r\nupgrade:[ \t]*websocket[ \t]*\r\n/i.test(text);
     this.#requesting = exchange;
     this.requests++;
     return this.#tracer.open(exchange, head, text, from, this.#connection);
@@ -170,28 +214,77 @@ export class Http1Observer {
   #becomeTunnel(exchange: Exchange): void {
     this.#tunnel = exchange;
     exchange.requestDone = true;
+    if (exchange.webSocketAsked && exchange.status === 101) this.#messages = new WebSocketMessages(exchange);
     this.#turnOpaque();
+  }
+
+  #tunnelData(tunnel: Exchange, chunk: Buffer, length: number): void {
+    tunnel.requestBytes += length;
+    this.#countMessages(() => this.#messages?.fromClient(chunk, length));
+  }
+
+  #tunnelAnswer(tunnel: Exchange, bytes: Buffer, from: number, to: number): void {
+    tunnel.responseBytes += to - from;
+    this.#countMessages(() => this.#messages?.fromServer(bytes, from, to));
+  }
+
+  #countMessages(count: () => void): void {
+    if (this.#messages === undefined) return;
+    try {
+      count();
+    } catch (error) {
+      this.#messages = undefined;
+      this.#connection.faulted(error);
+    }
   }
 
   #close(): void {
     const exchange = this.queue.shift();
+    if (exchange === this.#requesting) this.#requesting = undefined;
     if (exchange !== undefined) this.#tracer.close(exchange, this.#connection);
+    if (this.#refused) this.#answerRefusal();
   }
 
-  #detected(protocol: Protocol): void {
+  #detected(): void {
     this.#known = true;
-    this.#events.detected(protocol);
+    this.#connection.detected('http1');
   }
 
-  /** Another protocol when the connection begins with it, else a doubt. */
-  #notHttp(bytes: Uint8Array, at: number, end: number): void {
+  /** The first line is nobody's request line: another protocol when the connection begins with it, else a doubt. */
+  #notHttp(): void {
     if (this.#known) {
-      this.#degrade('not_http', 'DPE');
+      this.#doubtfulRequest('not_http');
       return;
     }
-    const isTls = bytes[at] === 0x16 && (end - at === 1 || bytes[at + 1] === 0x03);
-    this.#detected(isTls ? 'tls' : isHttp2Preface(bytes, at, end) ? 'http2' : 'opaque');
     this.#turnOpaque();
+    this.#connection.observe(new OpaqueObserver('opaque', this.#tracer, this.#connection));
+  }
+
+  #doubtfulRequest(reason: string): void {
+    if (!this.#tracer.limits.strict) {
+      this.#degrade(reason, 'DPE');
+      return;
+    }
+    if (!this.#known) this.#detected();
+    this.#refused = true;
+    this.#refusalStatus = reason === 'head_timeout' ? 408 : 400;
+    this.#requests.drop();
+    this.#connection.refused(reason);
+    if (this.#requesting !== undefined) blame(this.#requesting, 'DPE', reason);
+    this.#answerRefusal();
+  }
+
+  /** The refusal is answered in its turn: when every request before it has been, and only if nobody answered it yet. */
+  #answerRefusal(): void {
+    const first = this.queue.first;
+    if (this.#refusalStatus === 0 || (first !== undefined && first !== this.#requesting)) return;
+    const status = this.#refusalStatus;
+    this.#refusalStatus = 0;
+    if (first === undefined || first.status === 0) this.#connection.answerRefusal(status);
+    else this.#connection.destroy();
+    if (first === undefined) return;
+    if (first.status === 0) first.status = status;
+    this.#close();
   }
 
   #turnOpaque(): void {
@@ -200,10 +293,10 @@ export class Http1Observer {
   }
 
   #degrade(reason: string, flag: ResponseFlag): void {
-    if (!this.#known) this.#detected('http1');
+    if (!this.#known) this.#detected();
     this.#turnOpaque();
     this.#endOpenSpans(reason, flag);
-    this.#events.degraded(reason);
+    this.#connection.degraded(reason);
   }
 
   #endOpenSpans(reason: string, flag: ResponseFlag): void {
@@ -216,8 +309,8 @@ export class Http1Observer {
   /** R5: an exception of ours makes the connection opaque; no byte is lost or sent twice. */
   #fault(error: unknown): void {
     this.#turnOpaque();
-    this.#events.faulted(error);
-    this.#events.degraded('observer_error');
+    this.#connection.faulted(error);
+    this.#connection.degraded('observer_error');
     try {
       this.#endOpenSpans('observer_error', '-');
     } catch {

@@ -1,10 +1,10 @@
 // The request side of an HTTP/1 connection: finds requests in the bytes and hands every byte on, edited heads included.
 import { BodyReader } from '../wire/http1/body-reader.ts';
-import type { FieldNames } from '../wire/http1/field-names.ts';
 import { Framing } from '../wire/http1/framing.ts';
-import { HeadScanner } from '../wire/http1/head-scanner.ts';
+import type { HeadScanner } from '../wire/http1/head-scanner.ts';
 import { latin1 } from '../wire/http1/latin1.ts';
 import { HeldHead } from './held-head.ts';
+import type { ScannerPool } from './scanner-pool.ts';
 
 /** Where request bytes go. A string is latin1: one character a byte. Bytes are valid during the call only. */
 export interface ByteSink {
@@ -22,9 +22,9 @@ export interface RequestEvents {
   bodyRead(payloadBytes: number): void;
   /** The request has ended, its body included. */
   ended(): void;
-  /** The first line is no request line: `bytes[at..end)` begins with it. */
-  notHttp(bytes: Uint8Array, at: number, end: number): void;
-  /** The request's framing is in doubt. */
+  /** What should be a request line is not even a bad one. `stop` must follow. */
+  notHttp(): void;
+  /** The request's framing is in doubt. `stop` or `drop` must follow. */
   doubt(reason: string): void;
 }
 
@@ -42,8 +42,9 @@ const Mode = {
 export class RequestReader {
   readonly #events: RequestEvents;
   readonly #toServer: ByteSink;
-  readonly #scanner: HeadScanner;
-  readonly #framing = new Framing();
+  readonly #scanners: ScannerPool;
+  /** Lent while a head is being read. */
+  #scanner: HeadScanner | undefined;
   readonly #body = new BodyReader();
   readonly #held = new HeldHead();
   #mode: number = Mode.head;
@@ -56,8 +57,8 @@ export class RequestReader {
   /** Bytes of the current chunk that have been written, are pending, or are held. */
   #committed = 0;
 
-  constructor(fieldNames: FieldNames, toServer: ByteSink, events: RequestEvents) {
-    this.#scanner = new HeadScanner('request', fieldNames);
+  constructor(scanners: ScannerPool, toServer: ByteSink, events: RequestEvents) {
+    this.#scanners = scanners;
     this.#toServer = toServer;
     this.#events = events;
   }
@@ -65,6 +66,30 @@ export class RequestReader {
   /** Whether bytes pass unread. */
   get unread(): boolean {
     return this.#mode === Mode.unread;
+  }
+
+  /** Whether a head is on its way. */
+  get inHead(): boolean {
+    return this.#mode === Mode.head && this.#held.length > 0;
+  }
+
+  /** Bytes of the first head that went to the server before this reader was there. */
+  forwarded(bytes: Buffer): void {
+    this.#held.append(bytes, 0, bytes.length);
+    this.#held.forwarded = bytes.length;
+  }
+
+  /** From now on nothing is passed on but what was read and found good; what is held is forgotten. */
+  drop(): void {
+    this.#mode = Mode.unread;
+    this.flush();
+    this.#held.clear();
+  }
+
+  /** Gives back what is lent. */
+  release(): void {
+    if (this.#scanner !== undefined) this.#scanners.give(this.#scanner);
+    this.#scanner = undefined;
   }
 
   /** From now on bytes pass unread; what was held goes on with the next `flush`. */
@@ -122,7 +147,7 @@ export class RequestReader {
   #readBody(chunk: Buffer, at: number, end: number): void {
     const next = this.#body.read(chunk, at, end);
     if (this.#body.failed) {
-      this.#doubt('bad_request_body');
+      this.#events.doubt('bad_request_body');
       return;
     }
     this.#events.bodyRead(this.#body.payloadBytes);
@@ -134,18 +159,19 @@ export class RequestReader {
   /** Reads on in a head. The request line passes as it comes; what follows it is held until the head is complete. */
   #readHead(chunk: Buffer, at: number, end: number): void {
     const held = this.#held;
+    this.#scanner ??= this.#scanners.take();
     const scanner = this.#scanner;
     if (held.length === 0) {
       const headEnd = scanner.scan(chunk, at, end);
       if (headEnd > 0) {
-        const rest = this.#open(chunk, at, headEnd, 0);
+        const rest = this.#open(scanner, chunk, at, headEnd, 0);
         if (rest === undefined) return;
         this.#pending += rest;
         this.#committed = headEnd;
         return;
       }
       if (headEnd < 0) {
-        this.#doubtfulHead(chunk, at, end);
+        this.#doubtfulHead(scanner, chunk, at, end);
         return;
       }
     }
@@ -154,14 +180,14 @@ export class RequestReader {
     this.#committed = end;
     const headEnd = before === 0 ? 0 : scanner.scan(held.bytes, 0, held.length);
     if (headEnd < 0) {
-      this.#doubtfulHead(held.bytes, 0, held.length);
+      this.#doubtfulHead(scanner, held.bytes, 0, held.length);
       return;
     }
     if (headEnd === 0) {
       if (!scanner.pastStartLine) this.#pending += held.take();
       return;
     }
-    const rest = this.#open(held.bytes, 0, headEnd, held.forwarded);
+    const rest = this.#open(scanner, held.bytes, 0, headEnd, held.forwarded);
     if (rest === undefined) return;
     this.#pending += rest;
     held.clear();
@@ -169,15 +195,13 @@ export class RequestReader {
   }
 
   /** Opens the exchange of a complete head; undefined when its framing is in doubt (then nothing was opened). */
-  #open(bytes: Buffer, base: number, headEnd: number, from: number): string | undefined {
-    const head = this.#scanner;
-    const framing = this.#framing;
+  #open(head: HeadScanner, bytes: Buffer, base: number, headEnd: number, from: number): string | undefined {
     framing.readFrom(head, bytes, base);
     const text = latin1(bytes, base, headEnd);
     const isConnect = text.startsWith('CONNECT ', head.methodStart);
     if (isConnect && (framing.contentLength > 0 || framing.chunked)) framing.doubt ??= 'connect_with_body';
     if (framing.doubt !== undefined) {
-      this.#doubt(framing.doubt);
+      this.#events.doubt(framing.doubt);
       return undefined;
     }
     const rest = this.#events.opened(head, framing, text, from);
@@ -187,7 +211,7 @@ export class RequestReader {
     this.#last = framing.closes(head.minorVersion);
     this.#connectPending = isConnect;
     this.#mode = Mode.body;
-    head.reset();
+    this.release();
     if (this.#body.done) this.#ended();
     return rest;
   }
@@ -197,21 +221,21 @@ export class RequestReader {
     this.#events.ended();
   }
 
-  #doubtfulHead(bytes: Uint8Array, at: number, end: number): void {
-    if (this.#scanner.doubt === 'not_http' || isHttp2Preface(bytes, at, end)) this.#events.notHttp(bytes, at, end);
-    else this.#doubt(this.#scanner.doubt);
-  }
-
-  #doubt(reason: string): void {
-    this.stop();
-    this.#events.doubt(reason);
+  #doubtfulHead(scanner: HeadScanner, bytes: Buffer, at: number, end: number): void {
+    const { doubt } = scanner;
+    if (doubt === 'not_http' || (doubt === 'bad_request_line' && !looksLikeHttp(bytes, at, end))) {
+      this.#events.notHttp();
+    } else this.#events.doubt(doubt);
   }
 }
 
-const preface = Buffer.from('PRI * HTTP/2.0\r\n');
+/** One for all: it is read and done with before the next head is looked at. */
+const framing = new Framing();
 
-/** Whether `bytes[at..end)` is, as far as it goes, HTTP/2's connection preface (RFC 9113 section 3.4). */
-export function isHttp2Preface(bytes: Uint8Array, at: number, end: number): boolean {
-  for (let i = 0; i < preface.length && at + i < end; i++) if (bytes[at + i] !== preface[i]) return false;
-  return true;
+const knownMethod = /^(?:\r\n)*(?:GET|HEAD|POST|PUT|DELETE|PATCH|OPTIONS|TRACE|CONNECT|PRI)[ \t\r\n]/;
+
+/** Whether a line that is no request line was meant as one: it begins with a method of HTTP's own, or says its version. */
+function looksLikeHttp(bytes: Buffer, at: number, end: number): boolean {
+  const line = latin1(bytes, at, Math.min(end, at + 8192)).replace(/^(?:\r\n)+/, '');
+  return knownMethod.test(line) || /^[^\n]* HTTP\/\d/i.test(line);
 }

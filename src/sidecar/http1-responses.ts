@@ -1,9 +1,10 @@
 // The response side of an HTTP/1 connection: finds responses in the bytes and pairs them first in, first out (R7).
-import { BodyReader } from '../wire/http1/body-reader.ts';
-import { Framing, responseFieldNames } from '../wire/http1/framing.ts';
-import { HeadScanner } from '../wire/http1/head-scanner.ts';
+import { BodyReader, type PayloadReader } from '../wire/http1/body-reader.ts';
+import { contentTypeId, Framing } from '../wire/http1/framing.ts';
+import type { HeadScanner } from '../wire/http1/head-scanner.ts';
 import type { Exchange } from './exchange.ts';
 import { HeldHead } from './held-head.ts';
+import type { ScannerPool } from './scanner-pool.ts';
 
 /** What the reader asks and tells. */
 export interface ResponseEvents {
@@ -17,6 +18,8 @@ export interface ResponseEvents {
   tunnel(exchange: Exchange): void;
   /** CONNECT got another answer: HTTP goes on. */
   connectRefused(): void;
+  /** The body is `text/event-stream`: what is to read it along. */
+  eventStream(exchange: Exchange): PayloadReader;
   /** The response's framing is in doubt. */
   doubt(reason: string): void;
 }
@@ -25,8 +28,9 @@ const Mode = { head: 0, body: 1, over: 2 } as const;
 
 export class ResponseReader {
   readonly #events: ResponseEvents;
-  readonly #scanner = new HeadScanner('response', responseFieldNames);
-  readonly #framing = new Framing();
+  readonly #scanners: ScannerPool;
+  /** Lent while a head is being read. */
+  #scanner: HeadScanner | undefined;
   readonly #body = new BodyReader();
   readonly #held = new HeldHead();
   #mode: number = Mode.head;
@@ -34,17 +38,25 @@ export class ResponseReader {
   #exchange: Exchange | undefined;
   #closes = false;
 
-  constructor(events: ResponseEvents) {
+  constructor(scanners: ScannerPool, events: ResponseEvents) {
+    this.#scanners = scanners;
     this.#events = events;
   }
 
-  /** Reads `bytes[0..length)`. */
-  read(bytes: Buffer, length: number): void {
+  /** Gives back what is lent. */
+  release(): void {
+    if (this.#scanner !== undefined) this.#scanners.give(this.#scanner);
+    this.#scanner = undefined;
+  }
+
+  /** Reads `bytes[0..length)` and returns the index up to where they are HTTP/1. */
+  read(bytes: Buffer, length: number): number {
     let at = 0;
     while (at < length && this.#mode !== Mode.over) {
       if (this.#mode === Mode.body) at = this.#readBody(bytes, at, length);
       else at = this.#readHead(bytes, at, length);
     }
+    return at;
   }
 
   /** The server has closed its side: a body that lasts until then is complete. */
@@ -64,11 +76,13 @@ export class ResponseReader {
 
   #readHead(bytes: Buffer, at: number, length: number): number {
     const held = this.#held;
+    this.#scanner ??= this.#scanners.take();
+    const scanner = this.#scanner;
     if (held.length === 0) {
-      const end = this.#scanner.scan(bytes, at, length);
-      if (end < 0) return this.#stop(this.#scanner.doubt, length);
+      const end = scanner.scan(bytes, at, length);
+      if (end < 0) return this.#stop(scanner.doubt, length);
       if (end > 0) {
-        this.#headComplete(bytes, at);
+        this.#headComplete(scanner, bytes, at);
         return end;
       }
       held.append(bytes, at, length);
@@ -76,21 +90,24 @@ export class ResponseReader {
     }
     const before = held.length;
     held.append(bytes, at, length);
-    const end = this.#scanner.scan(held.bytes, 0, held.length);
-    if (end < 0) return this.#stop(this.#scanner.doubt, length);
+    const end = scanner.scan(held.bytes, 0, held.length);
+    if (end < 0) return this.#stop(scanner.doubt, length);
     if (end === 0) return length;
-    this.#headComplete(held.bytes, 0);
+    this.#headComplete(scanner, held.bytes, 0);
     held.clear();
     return at + end - before;
   }
 
-  #headComplete(bytes: Buffer, base: number): void {
-    const { statusCode: status, minorVersion } = this.#scanner;
+  #headComplete(scanner: HeadScanner, bytes: Buffer, base: number): void {
+    const { statusCode: status, minorVersion } = scanner;
     const exchange = this.#events.pending();
-    this.#framing.readFrom(this.#scanner, bytes, base);
-    this.#scanner.reset();
+    framing.readFrom(scanner, bytes, base);
+    // Streams of events have no length in their heads.
+    const isEventStream = framing.contentLength < 0 && exchange !== undefined && saysEventStream(scanner, bytes, base);
+    this.release();
     if (status < 200) this.#informational(status, exchange);
     else this.#final(status, minorVersion, exchange);
+    if (isEventStream && !this.#body.done) this.#body.payload = this.#events.eventStream(exchange);
   }
 
   /** 1xx does not answer a request; 101 turns the connection over, if that was asked for. */
@@ -106,7 +123,6 @@ export class ResponseReader {
   }
 
   #final(status: number, minorVersion: number, exchange: Exchange | undefined): void {
-    const framing = this.#framing;
     this.#exchange = exchange;
     if (exchange === undefined) this.#events.unsolicited();
     else {
@@ -145,4 +161,18 @@ export class ResponseReader {
     this.#events.doubt(reason);
     return result;
   }
+}
+
+/** One for all: it is read and done with before the next head is looked at. */
+const framing = new Framing();
+
+/** Whether a scanned head's Content-Type is Server-Sent Events' (WHATWG HTML section 9.2). */
+function saysEventStream(scanner: HeadScanner, bytes: Buffer, base: number): boolean {
+  const { fields, knownCount } = scanner;
+  for (let i = 0, at = 0; i < knownCount; i++, at += 5) {
+    if (fields[at] !== contentTypeId) continue;
+    const value = bytes.latin1Slice(base + fields[at + 2]!, base + fields[at + 3]!).toLowerCase();
+    return value === 'text/event-stream' || value.startsWith('text/event-stream;');
+  }
+  return false;
 }

@@ -2,7 +2,7 @@
 import { createServer, type Server } from 'node:net';
 import { type Address, formatAddress } from '../runtime/address.ts';
 import { close, listen } from '../runtime/listen.ts';
-import type { Direction, ListenTarget } from './config.ts';
+import type { Direction, ListenTarget, SidecarConfig } from './config.ts';
 import { Connection, type ConnectionOptions } from './connection.ts';
 import type { Tracer } from './tracer.ts';
 
@@ -31,12 +31,13 @@ export class Listener {
   static async open(
     direction: Direction,
     pair: ListenTarget,
-    connectTimeoutMs: number,
+    config: Pick<SidecarConfig, 'connectTimeoutMs' | 'maxConnections'>,
     tracer: Tracer,
     connections: Connections,
     onFault: (error: unknown) => void,
   ): Promise<Listener> {
     const { target } = pair;
+    const { connectTimeoutMs, maxConnections } = config;
     const options: ConnectionOptions = {
       direction,
       target,
@@ -54,6 +55,11 @@ export class Listener {
       { allowHalfOpen: true, noDelay: true, keepAlive: true, keepAliveInitialDelay: keepAliveDelayMs },
       (client) => {
         stats.connectionsTotal++;
+        if (maxConnections > 0 && connections.size >= maxConnections) {
+          stats.refusedConnections++;
+          client.resetAndDestroy();
+          return;
+        }
         connections.add(new Connection(client, options, tracer, onClosed, onFault));
       },
     );

@@ -19,6 +19,7 @@ import { type Connections, Listener } from './listener.ts';
 import type { LoadedConfig } from './load-config.ts';
 import { registerMetrics } from './metrics.ts';
 import { SidecarStats } from './stats.ts';
+import { startSweep } from './sweep.ts';
 import { Tracer } from './tracer.ts';
 
 export interface Sidecar {
@@ -67,13 +68,16 @@ export async function startSidecar({ config, origins }: LoadedConfig, log: Log):
     for (const direction of ['inbound', 'outbound'] as const) {
       for (const pair of config[direction]) {
         const onFault = faultLogger(log);
-        listeners.push(await Listener.open(direction, pair, config.connectTimeoutMs, tracer, connections, onFault));
+        listeners.push(await Listener.open(direction, pair, config, tracer, connections, onFault));
       }
     }
     ready = true;
+    const { headTimeoutMs, idleTimeoutMs, heartbeatIntervalMs } = config;
+    const stopSweep = startSweep(connections, [headTimeoutMs, idleTimeoutMs, heartbeatIntervalMs]);
     const drain = async () => {
       ready = false;
       await drained(connections, config.drainTimeoutMs);
+      stopSweep();
       for (const listener of listeners) void listener.close();
       for (const connection of connections) connection.destroy();
       await exporter.shutdown(flushTimeoutMs);

@@ -84,6 +84,9 @@ function registerConnections(registry: Registry, { stats, connections }: MetricS
   readCounter(registry, 'tracecar_connections_degraded_total', 'Connections turned opaque', ['reason'], () =>
     byLabel('reason', stats.degraded),
   );
+  readCounter(registry, 'tracecar_requests_refused_total', 'Requests refused by --strict', ['reason'], () =>
+    byLabel('reason', stats.refusedRequests),
+  );
   const perDirection = (read: (of: DirectionStats) => number) => () =>
     directions.map((direction) => ({ labels: { direction }, value: read(stats.of(direction)) }));
   readCounter(
@@ -99,6 +102,20 @@ function registerConnections(registry: Registry, { stats, connections }: MetricS
     'Connections that closed without a byte from the client',
     ['direction'],
     perDirection((of) => of.silentConnections),
+  );
+  readCounter(
+    registry,
+    'tracecar_connections_refused_total',
+    'Connections reset at accept because of --max-connections',
+    ['direction'],
+    perDirection((of) => of.refusedConnections),
+  );
+  readCounter(
+    registry,
+    'tracecar_connections_idle_timeout_total',
+    'Connections closed because of --idle-timeout',
+    ['direction'],
+    perDirection((of) => of.idleTimeouts),
   );
   readCounter(
     registry,

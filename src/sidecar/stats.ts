@@ -2,7 +2,7 @@
 import { type SamplingDecision, samplingReasons } from '../trace/sampling.ts';
 import type { Direction } from './config.ts';
 
-export type Protocol = 'unknown' | 'http1' | 'http2' | 'tls' | 'opaque';
+export type Protocol = 'unknown' | 'http1' | 'http2' | 'tls' | 'postgresql' | 'opaque';
 
 /** Upper bounds in seconds, those of the OpenTelemetry HTTP conventions, with two finer ones in front. */
 export const durationBucketsSeconds = [
@@ -29,6 +29,9 @@ export class DirectionStats {
   connectionsTotal = 0;
   /** Connections that closed without a byte from the client: no span, only this. */
   silentConnections = 0;
+  /** Connections reset at accept because of `--max-connections`. */
+  refusedConnections = 0;
+  idleTimeouts = 0;
   bytesReceived = 0;
   bytesSent = 0;
 
@@ -54,6 +57,8 @@ export class SidecarStats {
   readonly outbound = new DirectionStats();
   /** Connections turned opaque, by reason. */
   readonly degraded = new Map<string, number>();
+  /** Requests refused by `--strict`, by reason. */
+  readonly refusedRequests = new Map<string, number>();
   readonly contextConflicts = new Map<string, number>();
   /** Requests whose head could not take our lines within `--max-added-head` (R10). */
   headBudget = 0;

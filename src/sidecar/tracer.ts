@@ -4,9 +4,12 @@ import { Format, type SpanContext } from '../trace/context.ts';
 import { readBaggage } from '../trace/custom-tags.ts';
 import { newRequestId, newSpanId, newTraceId, randomnessOf } from '../trace/ids.ts';
 import { decideSampling } from '../trace/sampling.ts';
+import { responseFieldNames } from '../wire/http1/framing.ts';
 import type { HeadScanner } from '../wire/http1/head-scanner.ts';
 import { nowMs } from './clock.ts';
 import type { SidecarConfig } from './config.ts';
+import type { ConnectionEnd } from './connection-observer.ts';
+import type { ConnectionSpan } from './connection-span.ts';
 import type { Exchange } from './exchange.ts';
 import { isExcluded } from './exclusions.ts';
 import type { Exporter } from './export/exporter.ts';
@@ -16,6 +19,8 @@ import type { HeaderForwarding } from './header-forwarding.ts';
 import { type IncomingContext, readIncomingContext } from './incoming-context.ts';
 import { formatContextLines, rewriteHead } from './outgoing-head.ts';
 import { createRequestFieldNames, Field, RequestFields } from './request-fields.ts';
+import { ScannerPool } from './scanner-pool.ts';
+import { connectionPart, connectionRecord, exchangePart } from './span-parts.ts';
 import { bump, type SidecarStats } from './stats.ts';
 
 /** What the tracer knows of a connection. */
@@ -24,6 +29,22 @@ export interface TracedConnection {
   readonly template: SpanTemplate;
   /** The peer may force traces (R16 step 1). */
   readonly internal: boolean;
+  /** Epoch milliseconds. */
+  readonly startMs: number;
+  readonly bytesFromClient: number;
+  readonly bytesFromServer: number;
+  /** Whether one more span may be made of it now: a guard against floods (R11). */
+  admitsSpan(nowMs: number): boolean;
+}
+
+/** What bounds a connection. Times of 0 are no bound. */
+export interface ConnectionLimits {
+  readonly headTimeoutMs: number;
+  readonly idleTimeoutMs: number;
+  readonly heartbeatIntervalMs: number;
+  /** 0: no limit. */
+  readonly maxSpansPerSecond: number;
+  readonly strict: boolean;
 }
 
 type RequestTag = { readonly baggageKey: string; readonly fieldId: number; readonly fallback: string };
@@ -31,6 +52,9 @@ type RequestTag = { readonly baggageKey: string; readonly fieldId: number; reado
 /** Opens and closes exchanges: reads the incoming context, decides, writes the outgoing head, hands over the span. */
 export class Tracer {
   readonly fieldNames = createRequestFieldNames();
+  readonly limits: ConnectionLimits;
+  readonly requestScanners: ScannerPool;
+  readonly responseScanners: ScannerPool;
   readonly stats: SidecarStats;
   readonly forwarding: HeaderForwarding;
   readonly exporter: Exporter;
@@ -41,6 +65,9 @@ export class Tracer {
 
   constructor(config: SidecarConfig, exporter: Exporter, stats: SidecarStats, forwarding: HeaderForwarding) {
     this.#config = config;
+    this.limits = config;
+    this.requestScanners = new ScannerPool('request', this.fieldNames, config.maxHeadBytes);
+    this.responseScanners = new ScannerPool('response', responseFieldNames, config.maxHeadBytes);
     this.exporter = exporter;
     this.stats = stats;
     this.forwarding = forwarding;
@@ -88,7 +115,48 @@ export class Tracer {
     this.stats.of(direction).countRequest(exchange.status, endMs - exchange.startMs);
     if (!exchange.sampled) return;
     if (exchange.errorType === '' && exchange.status >= 500) exchange.errorType = String(exchange.status);
-    this.exporter.add(exchange, connection.template, endMs);
+    if (connection.admitsSpan(endMs)) this.exporter.add(exchange, connection.template, endMs);
+    else this.exporter.refuse('flood');
+  }
+
+  /** An exchange that goes on: once an interval, a part of its span says how far it has come. */
+  continue(exchange: Exchange, connection: TracedConnection, nowMs: number): void {
+    const { heartbeatIntervalMs } = this.limits;
+    if (!exchange.sampled || heartbeatIntervalMs === 0) return;
+    const since = exchange.parts === 0 ? exchange.startMs : exchange.partEndMs;
+    if (nowMs - since < heartbeatIntervalMs) return;
+    const record = exchangePart(exchange, connection.template.facts, since, nowMs);
+    if (connection.admitsSpan(nowMs)) this.exporter.addRecord(record);
+    else this.exporter.refuse('flood');
+  }
+
+  /** Opens the span of a connection that is not read: a trace of its own, sampled as any root is. */
+  openConnection(span: ConnectionSpan, connection: TracedConnection): void {
+    span.traceId = newTraceId();
+    span.spanId = newSpanId();
+    const decision = decideSampling(this.#config.sampling, {
+      excluded: false,
+      internal: connection.internal,
+      forceRequested: false,
+      clientRequested: false,
+      parentSampled: undefined,
+      randomness: randomnessOf(span.traceId),
+    });
+    this.stats.of(connection.direction).countDecision(decision);
+    span.sampled = decision.sampled;
+    span.reason = decision.reason;
+  }
+
+  /** The same as `continue`, for a connection that is not read. */
+  continueConnection(span: ConnectionSpan, connection: TracedConnection, nowMs: number): void {
+    const { heartbeatIntervalMs } = this.limits;
+    if (!span.sampled || heartbeatIntervalMs === 0) return;
+    const since = span.parts === 0 ? span.startMs : span.partEndMs;
+    if (nowMs - since >= heartbeatIntervalMs) this.exporter.addRecord(connectionPart(span, connection, since, nowMs));
+  }
+
+  closeConnection(span: ConnectionSpan, connection: TracedConnection, end: ConnectionEnd): void {
+    if (span.sampled) this.exporter.addRecord(connectionRecord(span, connection, this.#config, end, nowMs()));
   }
 
   #identify(exchange: Exchange, incoming: IncomingContext | undefined): void {

@@ -367,7 +367,7 @@ test('whatever the bytes, what goes on is what came, plus our lines', () => {
         seen.finish();
         assert.equal(seen.original, text);
         assert.deepEqual(seen.faults, []);
-        assert.equal(seen.observer.queue.length, 0);
+        assert.equal(seen.observer.requestsOpen, 0);
       },
     ),
     { numRuns: 2000 },

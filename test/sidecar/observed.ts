@@ -1,15 +1,18 @@
-// A Http1Observer without sockets: what it hands on, the spans it closes, the doubts it raises.
+// A connection's observers without sockets: what it hands on, the spans it closes, the doubts it raises.
 
+import { nowMs } from '../../src/sidecar/clock.ts';
+import type { ConnectionObserver } from '../../src/sidecar/connection-observer.ts';
+import { Detection, type ObservedConnection } from '../../src/sidecar/detection.ts';
 import type { Exchange } from '../../src/sidecar/exchange.ts';
 import type { Exporter } from '../../src/sidecar/export/exporter.ts';
 import { SpanEncoder } from '../../src/sidecar/export/span-encoder.ts';
 import { SpanTemplate } from '../../src/sidecar/export/span-template.ts';
 import { HeaderForwarding } from '../../src/sidecar/header-forwarding.ts';
-import { Http1Observer } from '../../src/sidecar/http1-observer.ts';
 import { loadConfig } from '../../src/sidecar/load-config.ts';
 import type { FlagValues } from '../../src/sidecar/options.ts';
+import type { SpanRecord } from '../../src/sidecar/span-record.ts';
 import { SidecarStats } from '../../src/sidecar/stats.ts';
-import { type TracedConnection, Tracer } from '../../src/sidecar/tracer.ts';
+import { Tracer } from '../../src/sidecar/tracer.ts';
 
 export interface SeenSpan {
   readonly method: string;
@@ -55,27 +58,47 @@ export class Observed {
   readonly degraded: string[] = [];
   readonly faults: unknown[] = [];
   readonly detected: string[] = [];
-  readonly observer: Http1Observer;
+  /** Reasons of `--strict`, the statuses it was answered with, and connection spans and parts. */
+  readonly refused: string[] = [];
+  readonly answers: number[] = [];
+  readonly records: SpanRecord[] = [];
+  readonly proxied: string[] = [];
+  observer: ConnectionObserver;
   readonly tracer: Tracer;
   readonly stats: SidecarStats;
 
   constructor(flags: FlagValues = {}) {
     const { config, stats, forwarding } = createTracer(flags);
     this.stats = stats;
-    const exporter = { add: (exchange: Exchange) => this.#see(exchange) } as unknown as Exporter;
+    const exporter = {
+      add: (exchange: Exchange) => this.#see(exchange),
+      addRecord: (record: SpanRecord) => this.records.push(record),
+    } as unknown as Exporter;
     this.tracer = new Tracer(config, exporter, stats, forwarding);
     const template = new SpanTemplate(facts);
-    const connection: TracedConnection = { direction: 'inbound', template, internal: true };
-    const toServer = {
-      write: (data: Buffer | string) => {
+    const connection: ObservedConnection = {
+      direction: 'inbound',
+      template,
+      internal: true,
+      startMs: nowMs(),
+      bytesFromClient: 0,
+      bytesFromServer: 0,
+      admitsSpan: () => true,
+      write: (data) => {
         this.forwarded += typeof data === 'string' ? data : data.toString('latin1');
       },
-    };
-    this.observer = new Http1Observer(this.tracer, connection, toServer, {
       detected: (protocol) => this.detected.push(protocol),
+      observe: (observer) => {
+        this.observer = observer;
+      },
       degraded: (reason) => this.degraded.push(reason),
+      refused: (reason) => this.refused.push(reason),
+      answerRefusal: (status) => this.answers.push(status),
+      destroy: () => this.answers.push(0),
+      proxied: (address) => this.proxied.push(address),
       faulted: (error) => this.faults.push(error),
-    });
+    };
+    this.observer = new Detection(this.tracer, connection);
   }
 
   #see(exchange: Exchange): void {

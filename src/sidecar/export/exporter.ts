@@ -5,6 +5,7 @@ import type { ExportOutcome, Transport } from '../../runtime/export/outcome.ts';
 import type { Log } from '../../runtime/log.ts';
 import { errorMessage } from '../../runtime/usage-error.ts';
 import type { Exchange } from '../exchange.ts';
+import type { SpanRecord } from '../span-record.ts';
 import { bump } from '../stats.ts';
 import { type Batch, OtlpBatch } from './otlp-batch.ts';
 import type { SpanEncoder } from './span-encoder.ts';
@@ -23,7 +24,14 @@ export interface ExporterOptions {
 /** `rejectedSpans` of a partial success in an answer body, and its message. */
 export type ReadPartialSuccess = (response: Uint8Array) => { readonly rejectedSpans: number; readonly message: string };
 
-export type DropReason = 'queue_full' | 'rejected' | 'partial_success' | 'retry_expired' | 'shutdown' | 'encode_error';
+export type DropReason =
+  | 'queue_full'
+  | 'flood'
+  | 'rejected'
+  | 'partial_success'
+  | 'retry_expired'
+  | 'shutdown'
+  | 'encode_error';
 
 /** Below the 4 MiB that gRPC servers take by default, with room for the last span. */
 const maxBatchBytes = 2 << 20;
@@ -74,20 +82,50 @@ export class Exporter {
 
   /** Encodes and queues the span of a finished exchange; when the queue is full the span is dropped, never the request. */
   add(exchange: Exchange, template: SpanTemplate, endMs: number): void {
-    this.created++;
-    if (this.queued >= this.#options.maxQueueSize) {
-      this.#drop('queue_full', 1);
-      return;
-    }
+    if (!this.#hasRoom()) return;
     const start = this.#open.writer.position;
     try {
       this.#encoder.write(this.#open.writer, exchange, template, endMs);
     } catch (error) {
-      this.#open.rewind(start);
-      this.#log.warn({ error: errorMessage(error) }, 'a span could not be encoded');
-      this.#drop('encode_error', 1);
+      this.#encodingFailed(start, error);
       return;
     }
+    this.#queue();
+  }
+
+  /** The same for a span that is not made of a request. */
+  addRecord(record: SpanRecord): void {
+    if (!this.#hasRoom()) return;
+    const start = this.#open.writer.position;
+    try {
+      this.#encoder.writeRecord(this.#open.writer, record);
+    } catch (error) {
+      this.#encodingFailed(start, error);
+      return;
+    }
+    this.#queue();
+  }
+
+  /** Counts a span that is not to be written. */
+  refuse(reason: DropReason): void {
+    this.created++;
+    this.#drop(reason, 1);
+  }
+
+  #hasRoom(): boolean {
+    this.created++;
+    if (this.queued < this.#options.maxQueueSize) return true;
+    this.#drop('queue_full', 1);
+    return false;
+  }
+
+  #encodingFailed(start: number, error: unknown): void {
+    this.#open.rewind(start);
+    this.#log.warn({ error: errorMessage(error) }, 'a span could not be encoded');
+    this.#drop('encode_error', 1);
+  }
+
+  #queue(): void {
     this.queued++;
     this.#open.count++;
     if (this.#open.count >= this.#options.maxExportBatchSize || this.#open.bytes > maxBatchBytes) this.#seal();

@@ -3,7 +3,10 @@ import type { CustomTag } from '../../trace/custom-tags.ts';
 import { samplingReasons } from '../../trace/sampling.ts';
 import type { SpanAttributes } from '../config.ts';
 import type { Exchange } from '../exchange.ts';
+import { firstByte, messagesFromClientName, messagesFromServerName } from '../span-parts.ts';
+import type { SpanRecord } from '../span-record.ts';
 import { encodeKey, encodeKeys, envoyNames, type Key, samplingReasonName, semconvNames } from './attribute-keys.ts';
+import { statusError, writeEvent, writeRecord } from './record-encoder.ts';
 import {
   maxFixedBytes,
   textWriter,
@@ -32,7 +35,6 @@ export interface SpanEncoderOptions {
 
 const clientKind = 3;
 const serverKind = 2;
-const statusError = Uint8Array.of(0x7a, 0x02, 0x18, 0x02);
 
 /** Writes spans of one configuration; holds every key and constant in encoded form. */
 export class SpanEncoder {
@@ -46,6 +48,8 @@ export class SpanEncoder {
   readonly #scratch = new SpanWriter(0, 16 << 10);
   readonly #noRequestBody: Uint8Array;
   readonly #statuses: (Uint8Array | undefined)[] = [];
+  readonly #messagesFromClient = encodeKey(messagesFromClientName);
+  readonly #messagesFromServer = encodeKey(messagesFromServerName);
 
   constructor(options: SpanEncoderOptions) {
     this.#options = options;
@@ -77,9 +81,23 @@ export class SpanEncoder {
     this.#writeOutcome(writer, exchange);
     writer.raw(this.#reasonAttributes[exchange.reason]!);
     if (exchange.tagValues !== undefined) this.#writeTags(writer, exchange.tagValues);
+    if (exchange.firstByteMs !== 0 || exchange.messagesFromServer >= 0) this.#writeStream(writer, exchange);
     if (exchange.errorType !== '') writer.raw(statusError);
     writeFlags(writer, exchange);
     writeLength(writer, lengthAt);
+  }
+
+  /** Appends a span that is not made of a request, with the constant custom tags. */
+  writeRecord(writer: SpanWriter, record: SpanRecord): void {
+    writeRecord(writer, record, this.#constantTags);
+  }
+
+  /** What an exchange that takes more than a moment has beside: when its answer began, the messages within it. */
+  #writeStream(writer: SpanWriter, exchange: Exchange): void {
+    const { firstByteMs, startMs, messagesFromClient, messagesFromServer } = exchange;
+    if (messagesFromClient >= 0) writer.intAttribute(this.#messagesFromClient, messagesFromClient);
+    if (messagesFromServer >= 0) writer.intAttribute(this.#messagesFromServer, messagesFromServer);
+    if (firstByteMs !== 0) writeEvent(writer, firstByte(startMs, firstByteMs));
   }
 
   /** Encodes what later requests of the connection are likely to repeat: name, kind, peers, method, user agent. */

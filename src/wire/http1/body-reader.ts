@@ -27,6 +27,11 @@ const maxSizeDigits = 13;
 const maxExtensionBytes = 4 << 10;
 const maxTrailerBytes = 64 << 10;
 
+/** What wants to see a body's payload: pieces in order, without chunk framing. */
+export interface PayloadReader {
+  read(bytes: Uint8Array, from: number, to: number): void;
+}
+
 /** Reads one body after another; `start*` first, then `read` until `done` or `failed`. */
 export class BodyReader {
   #state: number = State.done;
@@ -36,6 +41,8 @@ export class BodyReader {
   failed = false;
   /** Payload bytes of this body so far: without chunk framing and trailers. */
   payloadBytes = 0;
+  /** Until the body ends. */
+  payload: PayloadReader | undefined;
 
   get done(): boolean {
     return this.#state === State.done;
@@ -70,6 +77,7 @@ export class BodyReader {
     this.#extra = 0;
     this.failed = false;
     this.payloadBytes = 0;
+    this.payload = undefined;
   }
 
   /**
@@ -82,11 +90,13 @@ export class BodyReader {
     while (p < to && this.#state !== State.done) {
       if (this.#state === State.length || this.#state === State.data) {
         const take = Math.min(to - p, this.#remaining);
+        if (this.payload !== undefined) this.payload.read(bytes, p, p + take);
         p += take;
         this.payloadBytes += take;
         this.#remaining -= take;
         if (this.#remaining === 0) this.#state = this.#state === State.length ? State.done : State.dataCr;
       } else if (this.#state === State.untilClose) {
+        if (this.payload !== undefined) this.payload.read(bytes, p, to);
         this.payloadBytes += to - p;
         p = to;
       } else {

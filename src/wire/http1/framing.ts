@@ -10,8 +10,9 @@ export const contentLengthId = 0;
 export const transferEncodingId = 1;
 export const upgradeId = 3;
 
-/** The table for response heads: nothing but framing is read there. */
-export const responseFieldNames = new FieldNames(framingFields);
+/** The table for response heads: framing, and what the body is. */
+export const responseFieldNames = new FieldNames([...framingFields, 'content-type']);
+export const contentTypeId = framingFields.length;
 
 export type FramingDoubt =
   | 'content_length_and_chunked'

@@ -40,7 +40,8 @@ const State = {
 const version1 = Uint8Array.from('HTTP/1.', (char) => char.charCodeAt(0));
 /** Longer than any registered method; what is longer is not HTTP, and must not be held back. */
 const maxMethodBytes = 32;
-export const maxHeadBytes = 64 << 10;
+/** Unless the scanner is given another. */
+export const defaultMaxHeadBytes = 64 << 10;
 const maxFields = 512;
 
 /** Numbers kept for each field that `FieldNames` knows: name start, value start, value end, line end. */
@@ -68,6 +69,7 @@ export class HeadScanner {
 
   readonly #names: FieldNames;
   readonly #request: boolean;
+  readonly #maxHeadBytes: number;
   #state: number = State.leading;
   #offset = 0;
   #mark = 0;
@@ -76,8 +78,9 @@ export class HeadScanner {
   #fieldId = -1;
   #valueStart = 0;
 
-  constructor(kind: 'request' | 'response', names: FieldNames) {
+  constructor(kind: 'request' | 'response', names: FieldNames, maxHeadBytes = defaultMaxHeadBytes) {
     this.#names = names;
+    this.#maxHeadBytes = maxHeadBytes;
     this.#request = kind === 'request';
     this.reset();
   }
@@ -157,7 +160,7 @@ export class HeadScanner {
           p = this.#request ? this.#scanRequestLine(bytes, base, p, to) : this.#scanStatusLine(bytes, p, to);
           if (p < 0) return -1;
       }
-      if (p - base > maxHeadBytes) return this.#fail('head_too_large');
+      if (p - base > this.#maxHeadBytes) return this.#fail('head_too_large');
     }
     this.#offset = p - base;
     return 0;
