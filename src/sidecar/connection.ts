@@ -21,6 +21,21 @@ export interface ConnectionOptions {
   readonly connectTimeoutMs: number;
 }
 
+/** One entry of `/connections`. */
+export interface ConnectionDescription {
+  readonly id: number;
+  readonly direction: Direction;
+  readonly protocol: Protocol;
+  readonly client: string;
+  readonly target: string;
+  readonly age_ms: number;
+  readonly bytes_from_client: number;
+  readonly bytes_from_server: number;
+  readonly requests: number;
+  readonly requests_open: number;
+  readonly degraded: string | null;
+}
+
 const keepAliveDelayMs = 30_000;
 /** How long a refusal waits for the client's first bytes, so that the span can say which request it cost. */
 const refusalGraceMs = 20;
@@ -133,7 +148,7 @@ export class Connection implements ObservedConnection {
   }
 
   /** What `/connections` says of it. */
-  describe() {
+  describe(): ConnectionDescription {
     const { target } = this.options;
     return {
       id: this.id,

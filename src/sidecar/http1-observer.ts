@@ -56,7 +56,7 @@ export class Http1Observer implements ConnectionObserver {
         tracer.stats.unsolicitedResponses++;
       },
       tunnel: (exchange) => this.#becomeTunnel(exchange),
-      connectRefused: () => this.#requests.connectRefused(),
+      switchRefused: () => this.#requests.switchRefused(),
       eventStream: eventStreamReader,
       doubt: (reason) => this.#degrade(reason, 'UPE'),
     });

@@ -35,7 +35,7 @@ const Mode = {
   /** At or in a request head. */
   head: 0,
   body: 1,
-  /** Bytes pass unread: behind `Connection: close`, behind a CONNECT not yet answered, or for good. */
+  /** Bytes pass unread: behind `Connection: close`, behind a CONNECT or an upgrade not yet answered, or for good. */
   unread: 2,
 } as const;
 
@@ -50,8 +50,8 @@ export class RequestReader {
   #mode: number = Mode.head;
   /** No request follows the one being read: what comes behind it gets no span (R7). */
   #last = false;
-  /** A CONNECT waits for its answer, and no byte has followed it. */
-  #connectPending = false;
+  /** A CONNECT or an upgrade waits for its answer, and no byte has followed it: such bytes may be the new protocol's. */
+  #switchPending = false;
   /** What goes to the server at the end of this chunk, in one write. */
   #pending = '';
   /** Bytes of the current chunk that have been written, are pending, or are held. */
@@ -99,10 +99,10 @@ export class RequestReader {
     this.#held.clear();
   }
 
-  /** CONNECT was refused: unless bytes have followed it already, the next request may come. */
-  connectRefused(): void {
-    if (this.#connectPending && this.unread) this.#mode = Mode.head;
-    this.#connectPending = false;
+  /** CONNECT or the upgrade was refused: unless bytes have followed it already, the next request may come. */
+  switchRefused(): void {
+    if (this.#switchPending && this.unread && !this.#last) this.#mode = Mode.head;
+    this.#switchPending = false;
   }
 
   /** Writes what is pending. */
@@ -115,7 +115,7 @@ export class RequestReader {
 
   /** Passes `chunk[0..length)` on, unread. */
   pass(chunk: Buffer, length: number): void {
-    this.#connectPending = false;
+    this.#switchPending = false;
     this.#toServer.write(length === chunk.length ? chunk : chunk.subarray(0, length));
   }
 
@@ -131,7 +131,7 @@ export class RequestReader {
   /** Hands on what `read` left unread of the chunk, and all that is pending. */
   passRest(chunk: Buffer, length: number): void {
     if (this.#committed < length) {
-      this.#connectPending = false;
+      this.#switchPending = false;
       this.#join(chunk, this.#committed, length);
       this.#committed = length;
     }
@@ -209,7 +209,7 @@ export class RequestReader {
     if (framing.chunked) this.#body.startChunked();
     else this.#body.startLength(Math.max(0, framing.contentLength));
     this.#last = framing.closes(head.minorVersion);
-    this.#connectPending = isConnect;
+    this.#switchPending = isConnect || (framing.hasUpgrade && framing.connectionUpgrade);
     this.#mode = Mode.body;
     this.release();
     if (this.#body.done) this.#ended();
@@ -217,7 +217,7 @@ export class RequestReader {
   }
 
   #ended(): void {
-    this.#mode = this.#last || this.#connectPending ? Mode.unread : Mode.head;
+    this.#mode = this.#last || this.#switchPending ? Mode.unread : Mode.head;
     this.#events.ended();
   }
 

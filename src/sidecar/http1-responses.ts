@@ -16,8 +16,8 @@ export interface ResponseEvents {
   unsolicited(): void;
   /** 101 to an upgrade, or 2xx to CONNECT: the connection is a tunnel from here on. */
   tunnel(exchange: Exchange): void;
-  /** CONNECT got another answer: HTTP goes on. */
-  connectRefused(): void;
+  /** CONNECT or an upgrade got another answer: HTTP goes on. */
+  switchRefused(): void;
   /** The body is `text/event-stream`: what is to read it along. */
   eventStream(exchange: Exchange): PayloadReader;
   /** The response's framing is in doubt. */
@@ -133,8 +133,8 @@ export class ResponseReader {
           this.#events.tunnel(exchange);
           return;
         }
-        this.#events.connectRefused();
-      }
+        this.#events.switchRefused();
+      } else if (exchange.upgradeAsked) this.#events.switchRefused();
     }
     if (framing.doubt !== undefined) {
       this.#stop(`response_${framing.doubt}`, 0);
