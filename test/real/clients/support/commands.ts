@@ -1,4 +1,5 @@
 // The programs of other people that these tests run: found or skipped with a reason, started, read, and ended.
+import assert from 'node:assert/strict';
 import { type ChildProcess, spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
 import { chmodSync, existsSync, mkdtempSync, readdirSync, rmSync } from 'node:fs';
@@ -73,6 +74,19 @@ export async function run(command: string, args: readonly string[], options: Run
   const [code] = (await closed) as [number | null];
   clearTimeout(timer);
   return { code, stdout, stderr };
+}
+
+/** Requires the same output and exit code, and shows where they part: outputs here may have megabytes. */
+export function assertAlike(through: Result, direct: Result, what = 'through the sidecar and directly'): void {
+  for (const part of ['stdout', 'stderr'] as const) {
+    const [a, b] = [through[part], direct[part]];
+    if (a === b) continue;
+    let at = 0;
+    while (a[at] === b[at]) at++;
+    const shown = [a, b].map((text) => JSON.stringify(text.slice(Math.max(0, at - 60), at + 200)));
+    assert.fail(`${what}: ${part} differs at ${at} of ${a.length} and ${b.length}:\n${shown.join('\n')}`);
+  }
+  assert.equal(through.code, direct.code, what);
 }
 
 export interface Server {

@@ -156,7 +156,14 @@ export async function assertNothingLost({ sidecar }: Wire): Promise<void> {
   assert.equal(exported, created);
 }
 
-/** The degraded connections by reason, and the open or past ones by protocol: both empty where HTTP/1 was certain. */
+/** Nothing was taken for an HTTP request. */
+export async function assertNotHttp({ sidecar }: Wire): Promise<void> {
+  const samples = await sidecar.metrics();
+  const requests = samples.filter(({ name }) => name === 'tracecar_requests_total');
+  assert.deepEqual(requests, []);
+}
+
+/** Why connections were degraded: empty where HTTP/1 was certain. */
 export async function degradedReasons({ sidecar }: Wire): Promise<string[]> {
   const samples = await sidecar.metrics();
   return samples
