@@ -41,6 +41,7 @@ async function run(parsed: Readonly<Record<string, string | string[] | true | un
     {
       inbound: sidecar.inbound.map(String),
       outbound: sidecar.outbound.map(String),
+      ...(sidecar.outboundProxy && { outbound_proxy: String(sidecar.outboundProxy) }),
       admin: formatAddress(sidecar.admin),
     },
     'listening',

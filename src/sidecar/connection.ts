@@ -47,10 +47,15 @@ const maxStringBytes = 16 << 10;
 /** Every socket reads into this one: a chunk is copied out before the callback returns. */
 const sharedReadBuffer = Buffer.allocUnsafeSlow(64 << 10);
 
-let nextId = 1;
+let lastId = 0;
+
+/** A number for a connection: unique within the process. */
+export function newConnectionId(): number {
+  return ++lastId;
+}
 
 export class Connection implements ObservedConnection {
-  readonly id = nextId++;
+  readonly id = newConnectionId();
   readonly startMs = nowMs();
   readonly options: ConnectionOptions;
   readonly direction: Direction;

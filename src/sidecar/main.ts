@@ -14,6 +14,7 @@ import { dumpConfig } from './config-dump.ts';
 import { Exporter } from './export/exporter.ts';
 import { createOtlpHttpTransport } from './export/otlp-http-transport.ts';
 import { SpanEncoder } from './export/span-encoder.ts';
+import { ProxyListener } from './forward-proxy/proxy-listener.ts';
 import { HeaderForwarding } from './header-forwarding.ts';
 import { type Connections, Listener } from './listener.ts';
 import type { LoadedConfig } from './load-config.ts';
@@ -25,6 +26,7 @@ import { Tracer } from './tracer.ts';
 export interface Sidecar {
   readonly inbound: readonly Listener[];
   readonly outbound: readonly Listener[];
+  readonly outboundProxy: ProxyListener | undefined;
   readonly admin: Address;
   /** R9: not ready, accepting on until no connection is left or the drain time-out, spans flushed last. */
   drain(): Promise<void>;
@@ -41,7 +43,7 @@ const drainPollMs = 50;
  */
 export async function startSidecar({ config, origins }: LoadedConfig, log: Log): Promise<Sidecar> {
   const stats = new SidecarStats();
-  const forwarding = new HeaderForwarding(config.outbound.length > 0);
+  const forwarding = new HeaderForwarding(config.outbound.length > 0 || config.outboundProxy !== undefined);
   const encoder = new SpanEncoder({
     attributes: config.spanAttributes,
     customTags: config.customTags,
@@ -58,9 +60,14 @@ export async function startSidecar({ config, origins }: LoadedConfig, log: Log):
 
   let ready = false;
   const listeners: Listener[] = [];
+  let outboundProxy: ProxyListener | undefined;
   const of = (direction: Direction) => listeners.filter((listener) => listener.direction === direction);
   const configDump = () =>
-    dumpConfig(config, origins, { inbound: of('inbound').map(String), outbound: of('outbound').map(String) });
+    dumpConfig(config, origins, {
+      inbound: of('inbound').map(String),
+      outbound: of('outbound').map(String),
+      outboundProxy: String(outboundProxy ?? ''),
+    });
   const routes = adminRoutes({ isReady: () => ready, registry, configDump, connections, forwarding, exporter });
   const adminServer = createRouteServer(routes, (error) => log.error({ error: errorMessage(error) }, 'admin'));
   try {
@@ -71,6 +78,9 @@ export async function startSidecar({ config, origins }: LoadedConfig, log: Log):
         listeners.push(await Listener.open(direction, pair, config, tracer, connections, onFault));
       }
     }
+    if (config.outboundProxy !== undefined) {
+      outboundProxy = await ProxyListener.open(config.outboundProxy, config, tracer, connections, faultLogger(log));
+    }
     ready = true;
     const { headTimeoutMs, idleTimeoutMs, heartbeatIntervalMs } = config;
     const stopSweep = startSweep(connections, [headTimeoutMs, idleTimeoutMs, heartbeatIntervalMs]);
@@ -78,7 +88,7 @@ export async function startSidecar({ config, origins }: LoadedConfig, log: Log):
       ready = false;
       await drained(connections, config.drainTimeoutMs);
       stopSweep();
-      for (const listener of listeners) void listener.close();
+      for (const listener of [...listeners, outboundProxy]) void listener?.close();
       for (const connection of connections) connection.destroy();
       await exporter.shutdown(flushTimeoutMs);
       await close(adminServer);
@@ -87,9 +97,9 @@ export async function startSidecar({ config, origins }: LoadedConfig, log: Log):
         'stopped',
       );
     };
-    return { inbound: of('inbound'), outbound: of('outbound'), admin, drain };
+    return { inbound: of('inbound'), outbound: of('outbound'), outboundProxy, admin, drain };
   } catch (error) {
-    for (const listener of listeners) void listener.close();
+    for (const listener of [...listeners, outboundProxy]) void listener?.close();
     adminServer.close();
     await exporter.shutdown(0);
     throw error;

@@ -1,0 +1,334 @@
+// The connection to one origin server, for as long as the client's requests go there.
+import { connect, type Socket } from 'node:net';
+import type { Address } from '../../runtime/address.ts';
+import { nowMs } from '../clock.ts';
+import type { ConnectionEnd, ConnectionObserver } from '../connection-observer.ts';
+import { Detection, type ObservedConnection } from '../detection.ts';
+import type { Exchange } from '../exchange.ts';
+import { SpanTemplate } from '../export/span-template.ts';
+import { Http1Observer } from '../http1-observer.ts';
+import { connectFailure, errorType } from '../socket-errors.ts';
+import { SocketWriter } from '../socket-writer.ts';
+import type { Protocol } from '../stats.ts';
+import type { Tracer } from '../tracer.ts';
+import { ResponseGate } from './response-gate.ts';
+
+/** What is known of the client whose requests these are. */
+export interface ProxyClient {
+  readonly clientAddress: string;
+  readonly clientPort: number;
+  readonly internal: boolean;
+  /** Whether one more span may be made of it now (R11). */
+  admitsSpan(nowMs: number): boolean;
+}
+
+/** What the origin's connection tells the client's. */
+export interface OriginEvents {
+  /** Decides whether the connection may be used; it is closed when not. */
+  connected(origin: Origin): boolean;
+  /** `reason` as `connectFailure` gives it. */
+  connectFailed(origin: Origin, reason: string): void;
+  /** Bytes for the client; false when it takes less than comes. */
+  toClient(data: string | Buffer): boolean;
+  /** A chunk has been read: answers may be complete. */
+  progressed(): void;
+  /** There is room again, or nothing can be written any more. */
+  writable(): void;
+  /** Bytes came that nobody asked for; they have been dropped. */
+  unsolicited(): void;
+  /** The origin has closed its side; `complete`: no answer was under way or waited for. */
+  ended(complete: boolean): void;
+  /** `broken`: not by both sides' ends. */
+  closed(broken: boolean, reset: boolean): void;
+  detected(protocol: Protocol): void;
+  degraded(reason: string): void;
+  refused(reason: string): void;
+  answerRefusal(status: number): void;
+  destroy(): void;
+  faulted(error: unknown): void;
+}
+
+const keepAliveDelayMs = 30_000;
+/** Up to here a string is the cheaper carrier, above it a copy. */
+const maxStringBytes = 16 << 10;
+
+/** Every socket of the proxy reads into this one: bytes are valid until the callback returns. */
+export const proxyReadBuffer = Buffer.allocUnsafeSlow(64 << 10);
+
+export class Origin implements ObservedConnection {
+  readonly direction = 'outbound';
+  readonly startMs = nowMs();
+  readonly target: Address;
+  readonly internal: boolean;
+  bytesFromClient = 0;
+  bytesFromServer = 0;
+  observer: ConnectionObserver;
+  connected = false;
+  /** Nothing can be written any more. */
+  deaf = false;
+  roomAtOrigin = true;
+  readonly #client: ProxyClient;
+  readonly #events: OriginEvents;
+  readonly #socket: Socket;
+  readonly #writer: SocketWriter;
+  readonly #timer: NodeJS.Timeout;
+  /** Undefined in a tunnel, where every byte passes. */
+  readonly #gate: ResponseGate | undefined;
+  readonly #http1: Http1Observer | undefined;
+  #template: SpanTemplate | undefined;
+  #roomAtClient = true;
+  #opaque = false;
+  #released = false;
+  #end: ConnectionEnd | undefined;
+
+  /** Connects at once; `tunnel`: what passes may be anything. */
+  constructor(
+    target: Address,
+    tunnel: boolean,
+    connectTimeoutMs: number,
+    maxHeadBytes: number,
+    client: ProxyClient,
+    tracer: Tracer,
+    events: OriginEvents,
+  ) {
+    this.target = target;
+    this.#client = client;
+    this.#events = events;
+    this.internal = client.internal;
+    if (tunnel) this.observer = new Detection(tracer, this);
+    else {
+      this.#http1 = new Http1Observer(tracer, this);
+      this.observer = this.#http1;
+      this.#gate = new ResponseGate(maxHeadBytes, {
+        pending: () => this.#pending(),
+        pass: (bytes, from, to) => this.#toClient(bytes, from, to),
+        unsolicited: () => {
+          tracer.stats.unsolicitedResponses++;
+          events.unsolicited();
+        },
+      });
+    }
+    this.#timer = setTimeout(() => this.#connectFailed('timeout'), connectTimeoutMs);
+    this.#socket = this.#connect();
+    this.#writer = new SocketWriter(this.#socket, {
+      drained: () => this.#writable(),
+      failed: () => {
+        this.deaf = true;
+        this.#writable();
+      },
+    });
+    this.#watch();
+  }
+
+  /** An answer is under way or waited for. */
+  get busy(): boolean {
+    return this.observer.requestsOpen > 0;
+  }
+
+  /** The answers can be told apart, so another origin may be asked after them. */
+  get certain(): boolean {
+    return !this.#opaque && this.#gate?.unread === false;
+  }
+
+  /** The origin takes no further request on this connection. */
+  get closes(): boolean {
+    return this.#gate?.closes === true || this.#end !== undefined;
+  }
+
+  /** The method of the request whose answer is due. */
+  get firstMethod(): string {
+    return this.#pending()?.method ?? '';
+  }
+
+  /** A 101 was passed on: what comes now, either way, is no HTTP/1. */
+  get upgraded(): boolean {
+    return this.#http1?.queue.first?.status === 101;
+  }
+
+  /** What spans say of the connection: kept once the origin's address is known. */
+  get template(): SpanTemplate {
+    if (this.#template !== undefined) return this.#template;
+    const { host, port } = this.target;
+    const template = new SpanTemplate({
+      direction: 'outbound',
+      clientAddress: this.#client.clientAddress,
+      clientPort: this.#client.clientPort,
+      upstreamAddress: (this.#socket.remoteAddress ?? host).replace(/^::ffff:/, ''),
+      upstreamPort: port,
+      upstreamCluster: `outbound|${port}||${host}`,
+    });
+    if (this.connected) this.#template = template;
+    return template;
+  }
+
+  /** Whether the connection leads to `port` of this machine on the address it came from. */
+  leadsBackTo(port: number): boolean {
+    const { remoteAddress, remotePort, localAddress } = this.#socket;
+    return remotePort === port && (remoteAddress === localAddress || remoteAddress?.startsWith('127.') === true);
+  }
+
+  /** Request bytes as the client sent them, or a head as it goes on. */
+  clientData(bytes: Buffer, length: number): void {
+    this.bytesFromClient += length;
+    this.observer.clientData(bytes, length);
+  }
+
+  /** The client has closed its side. */
+  clientEnded(): void {
+    this.observer.clientEnded();
+    if (!this.deaf) this.#socket.end();
+  }
+
+  /** The client takes bytes again. */
+  resume(): void {
+    this.#roomAtClient = true;
+    this.#socket.resume();
+  }
+
+  /** The answer that is owed is the proxy's own. */
+  answered(status: number, end: ConnectionEnd): void {
+    const first = this.#http1?.queue.first;
+    if (first !== undefined && status !== 0) first.status = status;
+    this.#end ??= end;
+    this.observer.finish(end);
+  }
+
+  /** Not used any more: closed, in order unless `reset`, and no event comes any more. */
+  release(end: ConnectionEnd = { flag: '-', errorType: '' }, reset = false): void {
+    if (this.#released) return;
+    this.#released = true;
+    clearTimeout(this.#timer);
+    this.observer.finish(this.#end ?? end);
+    if (reset) this.#socket.resetAndDestroy();
+    else this.#socket.destroySoon();
+    this.#socket.resume();
+  }
+
+  // ObservedConnection.
+
+  write(data: Buffer | string): void {
+    if (this.deaf) return;
+    const own = typeof data === 'string' ? data : takeOut(data, 0, data.length);
+    if (!this.#writer.write(own)) this.roomAtOrigin = false;
+  }
+
+  admitsSpan(atMs: number): boolean {
+    return this.#client.admitsSpan(atMs);
+  }
+
+  detected(protocol: Protocol): void {
+    this.#events.detected(protocol);
+  }
+
+  observe(observer: ConnectionObserver): void {
+    this.observer = observer;
+  }
+
+  degraded(reason: string): void {
+    this.#opaque = true;
+    this.#gate?.giveUp();
+    this.#events.degraded(reason);
+  }
+
+  refused(reason: string): void {
+    this.#events.refused(reason);
+  }
+
+  answerRefusal(status: number): void {
+    this.#events.answerRefusal(status);
+  }
+
+  destroy(): void {
+    this.#events.destroy();
+  }
+
+  faulted(error: unknown): void {
+    this.#events.faulted(error);
+  }
+
+  /** A PROXY header within a tunnel is between its two ends. */
+  proxied(): void {}
+
+  #connect(): Socket {
+    const { host, port } = this.target;
+    return connect({
+      host,
+      port,
+      noDelay: true,
+      keepAlive: true,
+      keepAliveInitialDelay: keepAliveDelayMs,
+      allowHalfOpen: true,
+      onread: { buffer: proxyReadBuffer, callback: (length) => this.#read(length) },
+    });
+  }
+
+  #watch(): void {
+    const socket = this.#socket;
+    socket.on('connect', () => {
+      clearTimeout(this.#timer);
+      this.connected = true;
+      if (!this.#released && !this.#events.connected(this)) this.release(undefined, true);
+    });
+    socket.on('end', () => {
+      if (this.#released) return;
+      const complete = !this.busy && this.#gate?.unread !== true;
+      this.#end ??= { flag: 'UC', errorType: '' };
+      this.observer.serverEnded();
+      this.#events.ended(complete);
+    });
+    socket.on('error', (error) => {
+      if (this.connected) this.#end ??= { flag: 'UC', errorType: errorType(error) };
+      else this.#connectFailed(connectFailure(error));
+    });
+    socket.on('close', (broken: boolean) => {
+      clearTimeout(this.#timer);
+      if (this.#released) return;
+      this.#end ??= { flag: 'UC', errorType: '' };
+      const wasDeaf = this.deaf;
+      this.deaf = true;
+      if (this.connected) this.#events.closed(broken || wasDeaf, broken);
+    });
+  }
+
+  #connectFailed(reason: string): void {
+    if (this.connected || this.#released || this.#end !== undefined) return;
+    clearTimeout(this.#timer);
+    this.deaf = true;
+    this.#events.connectFailed(this, reason);
+    this.#socket.destroy();
+  }
+
+  #read(length: number): boolean {
+    if (this.#released) return true;
+    this.bytesFromServer += length;
+    try {
+      if (this.#gate === undefined) this.#toClient(proxyReadBuffer, 0, length);
+      else this.#gate.read(proxyReadBuffer, length);
+      this.#events.progressed();
+    } catch (error) {
+      this.#events.faulted(error);
+      this.#events.destroy();
+    }
+    return this.#roomAtClient;
+  }
+
+  #toClient(bytes: Buffer, from: number, to: number): void {
+    if (!this.#events.toClient(takeOut(bytes, from, to))) this.#roomAtClient = false;
+    this.observer.serverData(from === 0 && to === bytes.length ? bytes : bytes.subarray(from, to), to - from);
+  }
+
+  #pending(): Exchange | undefined {
+    const first = this.#http1?.queue.first;
+    return first === undefined || first.responseDone ? undefined : first;
+  }
+
+  #writable(): void {
+    this.roomAtOrigin = true;
+    if (!this.#released) this.#events.writable();
+  }
+}
+
+/** `bytes[from..to)` of a shared buffer as something that stays. */
+function takeOut(bytes: Buffer, from: number, to: number): string | Buffer {
+  return to - from <= maxStringBytes ? bytes.latin1Slice(from, to) : Buffer.from(bytes.subarray(from, to));
+}
