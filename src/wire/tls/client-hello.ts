@@ -1,11 +1,9 @@
 // Reads what a TLS ClientHello says in the clear (RFC 8446 section 4.1.2, RFC 5246 section 7.4.1.2), resumable at any byte.
-import { printable, textOf } from '../printable.ts';
 
-const handshakeRecord = 22;
-const clientHelloMessage = 1;
-const recordHeaderBytes = 5;
-/** RFC 8446 section 5.1: a longer plaintext record is an error. */
-const maxRecordBytes = 1 << 14;
+import { printable, textOf } from '../printable.ts';
+import { HandshakeRecord, isRecordHeaderByte, recordHeaderBytes } from './handshake-record.ts';
+
+const clientHelloType = 1;
 const maxHandshakeBytes = 64 << 10;
 const randomBytes = 32;
 const maxSessionIdBytes = 32;
@@ -46,31 +44,14 @@ const noProtocols: readonly string[] = [];
  * record of SSL 3.0 to TLS 1.3 (RFC 8446 section 5.1), and a ClientHello in it.
  */
 export function couldBeClientHello(bytes: Uint8Array, from: number, to: number): boolean {
-  const count = Math.min(to - from, recordHeaderBytes + 1);
-  for (let at = 0; at < count; at++) if (!isHelloByte(at, bytes[from + at]!)) return false;
-  return true;
-}
-
-function isHelloByte(at: number, byte: number): boolean {
-  switch (at) {
-    case 0:
-      return byte === handshakeRecord;
-    case 1:
-      return byte === 3;
-    case 2:
-      return byte <= 4;
-    case 3:
-      return byte <= maxRecordBytes >> 8;
-    case 4:
-      return true;
-    default:
-      return byte === clientHelloMessage;
-  }
+  const count = Math.min(to - from, recordHeaderBytes);
+  for (let at = 0; at < count; at++) if (!isRecordHeaderByte(at, bytes[from + at]!)) return false;
+  return to - from <= recordHeaderBytes || bytes[from + recordHeaderBytes] === clientHelloType;
 }
 
 /**
- * Reads one ClientHello, however it is split over segments and records. Only names are stored, so a reader holds less
- * than 5 KiB whatever comes. With Encrypted Client Hello (RFC 9849) this is the outer one.
+ * Reads one ClientHello, however it is split over segments and records. Only names are stored: at most
+ * seventeen of 255 bytes. With Encrypted Client Hello (RFC 9849) this is the outer one.
  */
 export class ClientHelloReader {
   /** `done` at the last byte of the message; `failed` when it is none, is malformed, or passes 64 KiB. */
@@ -82,10 +63,9 @@ export class ClientHelloReader {
   /** The highest version offered, as on the wire: 0x0303 is TLS 1.2, 0x0304 TLS 1.3; 0 until it was read. */
   version = 0;
 
-  #recordHeaderAt = 0;
-  #recordLeft = 0;
+  readonly #record = new HandshakeRecord();
   /** Bytes of the message that nothing was asked of yet. */
-  #bodyLeft = 4;
+  #bodyLeft = 0;
   /** Bytes of the current list that nothing was asked of yet. */
   #listLeft = 0;
   /** What comes next: bytes to skip, then bytes to take, as a number or as text; then `#step` makes sense of them. */
@@ -100,28 +80,15 @@ export class ClientHelloReader {
   read(bytes: Uint8Array, from: number, to: number): void {
     let p = from;
     while (p < to && this.state === 'reading') {
-      if (this.#recordHeaderAt < recordHeaderBytes) {
-        this.#readRecordHeader(bytes[p++]!);
-      } else {
-        const end = Math.min(to, p + this.#recordLeft);
-        this.#recordLeft -= end - p;
-        if (this.#recordLeft === 0) this.#recordHeaderAt = 0;
-        this.#readHandshake(bytes, p, end);
+      if (this.#record.isInFragment) {
+        const end = this.#record.takeFragment(p, to);
+        this.#readMessage(bytes, p, end);
         p = end;
-      }
+      } else if (!this.#record.readHeader(bytes[p++]!)) this.state = 'failed';
     }
   }
 
-  #readRecordHeader(byte: number): void {
-    const at = this.#recordHeaderAt++;
-    if (!isHelloByte(at, byte)) this.state = 'failed';
-    if (at >= 3) this.#recordLeft = this.#recordLeft * 256 + byte;
-    // RFC 8446 section 5.1: no empty fragments of handshake messages; they would make the message endless.
-    const isComplete = this.#recordHeaderAt === recordHeaderBytes;
-    if (isComplete && (this.#recordLeft === 0 || this.#recordLeft > maxRecordBytes)) this.state = 'failed';
-  }
-
-  #readHandshake(bytes: Uint8Array, from: number, end: number): void {
+  #readMessage(bytes: Uint8Array, from: number, end: number): void {
     let p = from;
     while (p < end && this.state === 'reading') {
       const take = Math.min(end - p, this.#skip > 0 ? this.#skip : this.#want);
@@ -177,9 +144,9 @@ export class ClientHelloReader {
   #advance(value: number): void {
     switch (this.#step) {
       case Step.handshakeHeader:
+        this.#require(Math.floor(value / 0x1000000) === clientHelloType && value % 0x1000000 <= maxHandshakeBytes);
         this.#bodyLeft = value % 0x1000000;
         this.#ask(Step.legacyVersion, 0, 2);
-        this.#require(value >= 0x1000000 && value <= 0x1000000 + maxHandshakeBytes);
         break;
       case Step.legacyVersion:
         this.version = value;

@@ -64,6 +64,10 @@ const valid: Readonly<Record<string, readonly [Buffer, Expected]>> = {
   'version 2 over IPv4': [v2('21', '11', 12, v4Block), v4],
   'version 2 over IPv4 and UDP': [v2('21', '12', 12, v4Block), v4],
   'version 2 with fields behind the addresses': [v2('21', '11', 12 + 300, v4Block, Buffer.alloc(300, 0x0a)), v4],
+  'version 2 of HAProxy 2.6 with its checksum and unique id': [
+    Buffer.from('0d0a0d0a000d0a515549540a211100177f0000017f000001a1926e1703000449b8035105000132', 'hex'),
+    { local: false, source: ['127.0.0.1', 41362], destination: ['127.0.0.1', 28183] },
+  ],
   'version 2 over IPv6': [
     v2('21', '21', 36, v6Block),
     { local: false, source: ['2001:db8::1', 56324], destination: ['fe80::abcd:0:0:1', 443] },
