@@ -45,6 +45,8 @@ export class Exchange {
   partEndMs = 0;
   partRequestBytes = 0;
   partResponseBytes = 0;
+  partMessagesFromClient = 0;
+  partMessagesFromServer = 0;
   responseFlag: ResponseFlag = '-';
   /** Semantic conventions' `error.type`; '' when nothing went wrong. */
   errorType = '';
@@ -65,6 +67,10 @@ export class Exchange {
     this.messagesFromClient = -1;
     this.messagesFromServer = -1;
     this.parts = 0;
+    this.partRequestBytes = 0;
+    this.partResponseBytes = 0;
+    this.partMessagesFromClient = 0;
+    this.partMessagesFromServer = 0;
     this.responseFlag = '-';
     this.errorType = '';
   }

@@ -22,13 +22,28 @@ export function firstByte(startMs: number, firstByteMs: number): SpanEvent {
  * in it. OTLP has no unfinished spans; without parts a stream of hours would be invisible until its end.
  */
 export function exchangePart(exchange: Exchange, facts: ConnectionFacts, sinceMs: number, nowMs: number): SpanRecord {
-  const [requestBytes, responseBytes] =
-    exchange.parts === 0 ? [0, 0] : [exchange.partRequestBytes, exchange.partResponseBytes];
+  const { messagesFromClient, messagesFromServer, status } = exchange;
+  const attributes = {
+    'tracecar.part': exchange.parts + 1,
+    'http.request.method': exchange.method,
+    'url.path': exchange.target.split('?', 1)[0]!,
+    upstream_cluster: facts.upstreamCluster,
+    ...(status === 0 ? {} : { 'http.response.status_code': status }),
+    'tracecar.bytes_from_client': exchange.requestBytes - exchange.partRequestBytes,
+    'tracecar.bytes_from_server': exchange.responseBytes - exchange.partResponseBytes,
+    ...(messagesFromClient < 0
+      ? {}
+      : { [messagesFromClientName]: messagesFromClient - exchange.partMessagesFromClient }),
+    ...(messagesFromServer < 0
+      ? {}
+      : { [messagesFromServerName]: messagesFromServer - exchange.partMessagesFromServer }),
+  };
   exchange.parts++;
   exchange.partEndMs = nowMs;
   exchange.partRequestBytes = exchange.requestBytes;
   exchange.partResponseBytes = exchange.responseBytes;
-  const { messagesFromClient, messagesFromServer, status } = exchange;
+  exchange.partMessagesFromClient = Math.max(0, messagesFromClient);
+  exchange.partMessagesFromServer = Math.max(0, messagesFromServer);
   return {
     traceId: exchange.traceId,
     spanId: newSpanId(),
@@ -38,17 +53,7 @@ export function exchangePart(exchange: Exchange, facts: ConnectionFacts, sinceMs
     kind: 'INTERNAL',
     startMs: sinceMs,
     endMs: nowMs,
-    attributes: {
-      'tracecar.part': exchange.parts,
-      'http.request.method': exchange.method,
-      'url.path': exchange.target.split('?', 1)[0]!,
-      upstream_cluster: facts.upstreamCluster,
-      ...(status === 0 ? {} : { 'http.response.status_code': status }),
-      'tracecar.bytes_from_client': exchange.requestBytes - requestBytes,
-      'tracecar.bytes_from_server': exchange.responseBytes - responseBytes,
-      ...(messagesFromClient < 0 ? {} : { [messagesFromClientName]: messagesFromClient }),
-      ...(messagesFromServer < 0 ? {} : { [messagesFromServerName]: messagesFromServer }),
-    },
+    attributes,
     events: [],
     error: false,
   };

@@ -63,6 +63,8 @@ export class Observed {
   readonly answers: number[] = [];
   readonly records: SpanRecord[] = [];
   readonly proxied: string[] = [];
+  /** Of each span: messages from the client, from the server. */
+  readonly messages: [number, number][] = [];
   observer: ConnectionObserver;
   readonly tracer: Tracer;
   readonly stats: SidecarStats;
@@ -102,6 +104,7 @@ export class Observed {
   }
 
   #see(exchange: Exchange): void {
+    this.messages.push([exchange.messagesFromClient, exchange.messagesFromServer]);
     const { method, target, status, requestBytes, responseBytes, errorType, responseFlag } = exchange;
     this.spans.push({ method, target, status, requestBytes, responseBytes, errorType, responseFlag });
   }

@@ -15,6 +15,11 @@ export interface SinkSpan {
   readonly traceState: string;
   readonly name: string;
   readonly kind: 'SERVER' | 'CLIENT' | 'OTHER';
+  readonly events: readonly {
+    readonly name: string;
+    readonly timeNs: bigint;
+    readonly attributes: Readonly<Record<string, unknown>>;
+  }[];
   readonly startNs: bigint;
   readonly endNs: bigint;
   /** 0 unset, 1 ok, 2 error. */
@@ -41,8 +46,10 @@ message Resource { repeated KeyValue attributes = 1; }
 message ScopeSpans { repeated Span spans = 2; }
 message Span {
   bytes trace_id = 1; bytes span_id = 2; string trace_state = 3; bytes parent_span_id = 4; string name = 5;
-  int32 kind = 6; fixed64 start = 7; fixed64 end = 8; repeated KeyValue attributes = 9; Status status = 15;
+  int32 kind = 6; fixed64 start = 7; fixed64 end = 8; repeated KeyValue attributes = 9; repeated Event events = 11;
+  Status status = 15;
 }
+message Event { fixed64 time = 1; string name = 2; repeated KeyValue attributes = 3; }
 message Status { string message = 2; int32 code = 3; }
 message KeyValue { string key = 1; AnyValue value = 2; }
 message AnyValue {
@@ -69,6 +76,11 @@ interface DecodedSpan {
   readonly start: string;
   readonly end: string;
   readonly attributes: readonly DecodedKeyValue[];
+  readonly events: readonly {
+    readonly time: string;
+    readonly name: string;
+    readonly attributes: readonly DecodedKeyValue[];
+  }[];
   readonly status?: { readonly message: string; readonly code: number } | null;
 }
 interface DecodedRequest {
@@ -142,6 +154,11 @@ function toSinkSpan(service: string, span: DecodedSpan): SinkSpan {
     statusCode: span.status?.code ?? 0,
     statusMessage: span.status?.message ?? '',
     attributes: toAttributes(span.attributes),
+    events: span.events.map(({ time, name, attributes }) => ({
+      name,
+      timeNs: BigInt(time),
+      attributes: toAttributes(attributes),
+    })),
   };
 }
 

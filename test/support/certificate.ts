@@ -1,0 +1,23 @@
+// A self-signed certificate for shop.example, localhost and 127.0.0.1, good for a century; its key is public, for tests only.
+
+export const certificate = {
+  key: `-----BEGIN PRIVATE KEY-----
+MIGHAgEAMBMGByqGSM49AgEGCCqGSM49AwEHBG0wawIBAQQg3lxuIJu9kf3+Lrh9
+KqwxpwLs2OiF07h8J6SF4WqtwZehRANCAARLEVso3555ebaobnQMipVcnkImmVqK
+j2OyH7gHXzq+v7q0q7wtO0jBIbefPGYsxIlUDwjXvpjSYUvExtPNwfoN
+-----END PRIVATE KEY-----
+`,
+  cert: `-----BEGIN CERTIFICATE-----
+MIIBrzCCAVWgAwIBAgIUHF7Bxbb6F6xDYBarYUpUerPJuKUwCgYIKoZIzj0EAwIw
+FzEVMBMGA1UEAwwMc2hvcC5leGFtcGxlMCAXDTI2MTEyMTE3NTMzMFoYDzIxMjYx
+MDI4MTc1MzMwWjAXMRUwEwYDVQQDDAxzaG9wLmV4YW1wbGUwWTATBgcqhkjOPQIB
+BggqhkjOPQMBBwNCAARLEVso3555ebaobnQMipVcnkImmVqKj2OyH7gHXzq+v7q0
+q7wtO0jBIbefPGYsxIlUDwjXvpjSYUvExtPNwfoNo30wezAdBgNVHQ4EFgQUzMvD
+J93f4h3nomI6Qn2fOFCAYzcwHwYDVR0jBBgwFoAUzMvDJ93f4h3nomI6Qn2fOFCA
+YzcwDwYDVR0TAQH/BAUwAwEB/zAoBgNVHREEITAfggxzaG9wLmV4YW1wbGWCCWxv
+Y2FsaG9zdIcEfwAAATAKBggqhkjOPQQDAgNIADBFAiEA3W/snRiGXGCEjZJgmUnK
+5oJSNO64D7NsDifhyaCNTVQCIET1fNsG/e4hB/DC1SAB8UFBIvBrnVVG2miTx11t
+AcUF
+-----END CERTIFICATE-----
+`,
+};
