@@ -34,14 +34,14 @@ export async function startEcho(t: TestContext): Promise<Application> {
     }
     response.sendDate = false;
     response.setHeader('content-type', 'text/plain');
-    response.end(
-      [
-        `${request.method} ${request.url} HTTP/${request.httpVersion}`,
-        ...lines.map((line) => line.replace(/^(Host: 127\.0\.0\.1):\d+$/i, '$1')),
-        `${size} ${hash.digest('hex')}`,
-        '',
-      ].join('\n'),
-    );
+    const text = [
+      `${request.method} ${request.url} HTTP/${request.httpVersion}`,
+      ...lines.map((line) => line.replace(/^(Host: 127\.0\.0\.1):\d+$/i, '$1')),
+      `${size} ${hash.digest('hex')}`,
+      '',
+    ].join('\n');
+    response.setHeader('content-length', Buffer.byteLength(text));
+    response.end(text);
   });
   const bySocket = new Map<unknown, string[]>();
   server.on('connection', (socket) => {

@@ -130,12 +130,17 @@ function excerpt({ client, server }: Plain): string {
   return `\n> ${JSON.stringify(client.slice(0, 600))} (${client.length})\n< ${JSON.stringify(server.slice(0, 600))} (${server.length})`;
 }
 
-/** `POST /path 200 request-bytes response-bytes` of the first `count` spans, in the order the requests began. */
-export async function spanLines(sink: OtlpSink, count: number): Promise<string[]> {
-  const spans = [...(await sink.received(count))].sort((a, b) => (a.startNs < b.startNs ? -1 : 1));
-  return spans.map(spanLine);
+/** Spans in the order their requests began; those that began together in the order they came. */
+export function inOrder(spans: readonly SinkSpan[]): SinkSpan[] {
+  return [...spans].sort((a, b) => Number(a.startNs - b.startNs));
 }
 
+/** The lines of the first `count` spans, in the order the requests began. */
+export async function spanLines(sink: OtlpSink, count: number): Promise<string[]> {
+  return inOrder(await sink.received(count)).map(spanLine);
+}
+
+/** `POST /path 200 request-bytes response-bytes`. */
 export function spanLine({ attributes }: SinkSpan): string {
   const parts = [
     attributes['http.request.method'],
