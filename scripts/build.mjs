@@ -52,8 +52,9 @@ async function build() {
     const args = [tsc, '-p', path.join(root, 'tsconfig.build.json'), '--outDir', path.join(next, 'dist')];
     const result = spawnSync(process.execPath, args, { stdio: 'inherit' });
     if (result.status !== 0) return 1;
-    const assets = path.join(root, 'src', 'ui', 'static');
-    if (existsSync(assets)) cpSync(assets, path.join(next, 'dist', 'ui', 'static'), { recursive: true });
+    for (const asset of ['ui/static', 'runtime/supervisor/supervise.sh']) {
+      cpSync(path.join(root, 'src', asset), path.join(next, 'dist', asset), { recursive: true });
+    }
     cpSync(path.join(root, 'package.json'), path.join(next, 'package.json'));
     await bundleSidecar(path.join(next, 'dist'));
     chmodSync(path.join(next, 'dist', 'cli', 'main.js'), 0o755);

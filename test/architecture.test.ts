@@ -27,7 +27,7 @@ const arrows: Readonly<Record<string, readonly string[]>> = {
 
 /** The files of a program that src/cli may import: its one door, and how it is configured. */
 const doors: Readonly<Record<string, readonly string[]>> = {
-  sidecar: ['sidecar/main.ts', 'sidecar/load-config.ts', 'sidecar/options.ts'],
+  sidecar: ['sidecar/main.ts', 'sidecar/load-config.ts', 'sidecar/options.ts', 'sidecar/listen-addresses.ts'],
   collector: ['collector/main.ts', 'collector/backends.ts'],
   store: ['store/main.ts'],
   'control-plane': ['control-plane/main.ts'],

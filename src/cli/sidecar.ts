@@ -3,6 +3,9 @@ import { Command, Option } from 'commander';
 import { formatAddress } from '../runtime/address.ts';
 import { createLog } from '../runtime/log.ts';
 import { drainOnSignal } from '../runtime/shutdown.ts';
+import { supervise } from '../runtime/supervisor/supervise.ts';
+import { joinSupervisor, unsupervised } from '../runtime/supervisor/worker.ts';
+import { listenAddresses, onDescriptors } from '../sidecar/listen-addresses.ts';
 import { loadConfig } from '../sidecar/load-config.ts';
 import { startSidecar } from '../sidecar/main.ts';
 import { type FlagValues, options } from '../sidecar/options.ts';
@@ -35,7 +38,16 @@ async function run(parsed: Readonly<Record<string, string | string[] | true | un
   );
   const level = parsed.logLevel;
   const log = createLog('sidecar', typeof level === 'string' ? level : undefined);
-  const sidecar = await startSidecar(loadConfig(flags, process.env), log);
+  const loaded = loadConfig(flags, process.env);
+  const joined = joinSupervisor(process.env);
+  if (joined === undefined) {
+    const reason = await supervise(listenAddresses(loaded.config), loaded.config.workers);
+    log.info({ reason }, 'runs without a supervisor, in one process');
+  }
+  const worker = joined ?? unsupervised;
+  if (worker.predecessorEnded !== '') log.warn(`worker ended (${worker.predecessorEnded}); started again`);
+  const config = joined === undefined ? { ...loaded.config, workers: 1 } : onDescriptors(loaded.config, joined.sockets);
+  const sidecar = await startSidecar({ ...loaded, config }, log, worker);
   drainOnSignal(log, () => sidecar.drain());
   log.info(
     {
@@ -43,6 +55,7 @@ async function run(parsed: Readonly<Record<string, string | string[] | true | un
       outbound: sidecar.outbound.map(String),
       ...(sidecar.outboundProxy && { outbound_proxy: String(sidecar.outboundProxy) }),
       admin: formatAddress(sidecar.admin),
+      pid: process.pid,
     },
     'listening',
   );

@@ -5,6 +5,8 @@ export interface Address {
   readonly host: string;
   /** 0 asks for any free port (listen addresses only). */
   readonly port: number;
+  /** A socket that listens there already, handed down by a supervisor. */
+  readonly descriptor?: number;
 }
 
 /**

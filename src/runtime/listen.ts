@@ -22,10 +22,12 @@ export function listen(server: Server, address: Address, what: string, backlog =
       reject(new UsageError(`${what}: cannot listen on ${formatAddress(address)}: ${reason}`));
     };
     server.once('error', failed);
-    server.listen({ host: address.host, port: address.port, backlog }, () => {
+    const { host, port, descriptor } = address;
+    const where = descriptor === undefined ? { host, port } : { fd: descriptor };
+    server.listen(where, backlog, () => {
       server.off('error', failed);
       const bound = server.address();
-      resolve({ host: address.host, port: typeof bound === 'object' && bound !== null ? bound.port : address.port });
+      resolve({ host, port: typeof bound === 'object' && bound !== null ? bound.port : port });
     });
   });
 }

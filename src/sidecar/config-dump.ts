@@ -57,6 +57,7 @@ export function dumpConfig(config: SidecarConfig, origins: ReadonlyMap<string, O
     'allow-query': config.allowedQueryParameters,
     'span-attributes': config.spanAttributes,
     admin: formatAddress(config.admin),
+    concurrency: config.workers,
   };
   return Object.fromEntries(
     Object.entries(values).map(([key, value]) => [key, { value, origin: origins.get(key) ?? 'default' }]),

@@ -66,6 +66,8 @@ export interface SidecarConfig {
   readonly allowedQueryParameters: readonly string[];
   readonly spanAttributes: SpanAttributes;
   readonly admin: Address;
+  /** Worker processes that share the listening sockets; budgets of the whole sidecar are divided by it (R14). */
+  readonly workers: number;
 }
 
 /** Where a value came from, for `/config_dump`. */

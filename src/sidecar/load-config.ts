@@ -65,6 +65,7 @@ export function loadConfig(flags: FlagValues, environment: Environment): LoadedC
     allowedQueryParameters: settings.list('allow-query'),
     spanAttributes: settings.choice('span-attributes', ['envoy', 'semconv', 'both']),
     admin: parseAddress(settings.text('admin'), settings.where('admin')),
+    workers: settings.integer('concurrency', 1, 64),
   };
   return { config, origins: settings.origins };
 }

@@ -7,6 +7,7 @@ import { createRouteServer } from '../runtime/http-routes.ts';
 import { close, listen } from '../runtime/listen.ts';
 import type { Log } from '../runtime/log.ts';
 import { createRegistry } from '../runtime/metrics.ts';
+import { unsupervised, type Worker } from '../runtime/supervisor/worker.ts';
 import { errorMessage, UsageError } from '../runtime/usage-error.ts';
 import { adminRoutes } from './admin.ts';
 import type { Direction, ExportConfig, SidecarConfig } from './config.ts';
@@ -39,9 +40,14 @@ const drainPollMs = 50;
 
 /**
  * Starts a sidecar.
+ * @param worker this process's place among the workers of its supervisor
  * @throws UsageError when an address cannot be bound or a TLS file cannot be read; nothing is left listening then
  */
-export async function startSidecar({ config, origins }: LoadedConfig, log: Log): Promise<Sidecar> {
+export async function startSidecar(
+  { config, origins }: LoadedConfig,
+  log: Log,
+  worker: Worker = unsupervised,
+): Promise<Sidecar> {
   const stats = new SidecarStats();
   const forwarding = new HeaderForwarding(config.outbound.length > 0 || config.outboundProxy !== undefined);
   const encoder = new SpanEncoder({
@@ -89,6 +95,7 @@ export async function startSidecar({ config, origins }: LoadedConfig, log: Log):
       await drained(connections, config.drainTimeoutMs);
       stopSweep();
       for (const listener of [...listeners, outboundProxy]) void listener?.close();
+      worker.stoppedAccepting();
       for (const connection of connections) connection.destroy();
       await exporter.shutdown(flushTimeoutMs);
       await close(adminServer);

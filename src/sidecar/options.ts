@@ -174,6 +174,7 @@ const table = {
     meaning: "Envoy's tag names, OpenTelemetry's stable HTTP conventions, or both",
   },
   admin: { argument: 'HOST:PORT', fallback: '127.0.0.1:15000', meaning: 'admin pages and metrics' },
+  concurrency: { argument: 'N', fallback: '1', meaning: 'worker processes that accept from the same sockets' },
 } as const satisfies Readonly<Record<string, Option>>;
 
 /** Flag values as text, by long name without dashes; repeatable flags are arrays, a switch that is given is 'true'. */
