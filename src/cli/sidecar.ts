@@ -1,5 +1,5 @@
 // The `sidecar` command: flags from the option table, the sidecar's life bound to the process's.
-import { Command, Option } from 'commander';
+import { Command } from 'commander';
 import { formatAddress } from '../runtime/address.ts';
 import { createLog } from '../runtime/log.ts';
 import { drainOnSignal } from '../runtime/shutdown.ts';
@@ -8,37 +8,17 @@ import { joinSupervisor, unsupervised } from '../runtime/supervisor/worker.ts';
 import { listenAddresses, onDescriptors } from '../sidecar/listen-addresses.ts';
 import { loadConfig } from '../sidecar/load-config.ts';
 import { startSidecar } from '../sidecar/main.ts';
-import { type FlagValues, options } from '../sidecar/options.ts';
+import { addSidecarFlags, type ParsedFlags, toFlagValues } from './sidecar-flags.ts';
 
 /** Defines `tracecar sidecar`. */
 export function define(): Command {
-  const command = new Command().description('The proxy beside one workload.');
-  command.option(
-    '--config <FILE>',
-    'YAML with the long flag names as keys; flags beat environment, environment beats file',
-  );
-  for (const [name, option] of Object.entries(options)) {
-    const notes = [option.environment && `env ${option.environment}`, option.fallback && `default ${option.fallback}`];
-    const shown = notes.filter(Boolean).join(', ');
-    const form = option.argument === '' ? `--${name}` : `--${name} <${option.argument}>`;
-    const flag = new Option(form, shown ? `${option.meaning} (${shown})` : option.meaning);
-    if (option.repeat) flag.argParser((value: string, previous: string[] | undefined) => [...(previous ?? []), value]);
-    command.addOption(flag);
-  }
-  command.option('--log-level <LEVEL>', 'trace, debug, info, warn, error (env LOG_LEVEL, default info)');
-  return command.action(run);
+  return addSidecarFlags(new Command().description('The proxy beside one workload.'), 'info').action(run);
 }
 
-async function run(parsed: Readonly<Record<string, string | string[] | true | undefined>>): Promise<void> {
-  const flags: FlagValues = Object.fromEntries(
-    Object.entries(parsed).map(([key, value]) => [
-      key.replace(/[A-Z]/g, (upper) => `-${upper.toLowerCase()}`),
-      value === true ? 'true' : value,
-    ]),
-  );
+async function run(parsed: ParsedFlags): Promise<void> {
   const level = parsed.logLevel;
   const log = createLog('sidecar', typeof level === 'string' ? level : undefined);
-  const loaded = loadConfig(flags, process.env);
+  const loaded = loadConfig(toFlagValues(parsed), process.env);
   const joined = joinSupervisor(process.env);
   if (joined === undefined) {
     const reason = await supervise(listenAddresses(loaded.config), loaded.config.workers);

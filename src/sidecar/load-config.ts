@@ -14,10 +14,11 @@ export interface LoadedConfig {
 
 /**
  * Loads and checks everything.
+ * @param defaults of the program that loads, instead of the option table's
  * @throws UsageError on the first thing that is wrong, naming the flag, variable or file and key
  */
-export function loadConfig(flags: FlagValues, environment: Environment): LoadedConfig {
-  const settings = new Settings(flags, environment, readConfigFile(flags.config));
+export function loadConfig(flags: FlagValues, environment: Environment, defaults: FlagValues = {}): LoadedConfig {
+  const settings = new Settings(flags, environment, readConfigFile(flags.config), defaults);
   const capture = settings.text('capture');
   if (capture !== 'none')
     throw new UsageError(

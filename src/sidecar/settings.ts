@@ -15,11 +15,19 @@ export class Settings {
   readonly #environment: Environment;
   readonly #file: Readonly<Record<string, unknown>>;
   readonly #fileName: string;
+  readonly #defaults: FlagValues;
 
-  constructor(flags: FlagValues, environment: Environment, file: Readonly<Record<string, unknown>>) {
+  /** @param defaults instead of the option table's */
+  constructor(
+    flags: FlagValues,
+    environment: Environment,
+    file: Readonly<Record<string, unknown>>,
+    defaults: FlagValues = {},
+  ) {
     this.#flags = flags;
     this.#environment = environment;
     this.#file = file;
+    this.#defaults = defaults;
     this.#fileName = String(flags.config ?? '');
   }
 
@@ -84,7 +92,7 @@ export class Settings {
       return this.#from(name, 'environment', fromEnvironment);
     const fromFile = this.#file[name];
     if (fromFile !== undefined && fromFile !== null) return this.#from(name, 'file', fromFile);
-    return options[name].fallback;
+    return this.#defaults[name] ?? options[name].fallback;
   }
 
   #from(name: OptionName, origin: Origin, value: unknown): unknown {
