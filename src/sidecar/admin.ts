@@ -4,7 +4,7 @@ import type { Registry } from '../runtime/metrics.ts';
 import type { ConfigDump } from './config-dump.ts';
 import type { Exporter } from './export/exporter.ts';
 import type { HeaderForwarding } from './header-forwarding.ts';
-import type { Connections } from './listener.ts';
+import type { Connections } from './open-connection.ts';
 
 export interface AdminSources {
   readonly isReady: () => boolean;

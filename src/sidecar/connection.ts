@@ -1,18 +1,21 @@
 // One connection from the client joined to one to the server, for life: bytes, back-pressure, and how each end ends.
-import { connect, type Socket } from 'node:net';
+import type { Socket } from 'node:net';
 import type { Address } from '../runtime/address.ts';
 import { nowMs } from './clock.ts';
 import type { Direction } from './config.ts';
+import { SilenceWatch, SpanAllowance } from './connection-guards.ts';
 import type { ConnectionEnd, ConnectionObserver } from './connection-observer.ts';
 import { Detection, type ObservedConnection } from './detection.ts';
 import type { ResponseFlag } from './exchange.ts';
 import { isInternalAddress } from './exclusions.ts';
 import { SpanTemplate } from './export/span-template.ts';
-import { connectFailure, errorType } from './socket-errors.ts';
+import type { ConnectionDescription, OpenConnection } from './open-connection.ts';
+import { errorType } from './socket-errors.ts';
 import { SocketWriter } from './socket-writer.ts';
 import { readInto } from './static-reads.ts';
 import { bump, type Protocol } from './stats.ts';
 import type { Tracer } from './tracer.ts';
+import { Upstream } from './upstream.ts';
 
 export interface ConnectionOptions {
   readonly direction: Direction;
@@ -21,22 +24,6 @@ export interface ConnectionOptions {
   readonly connectTimeoutMs: number;
 }
 
-/** One entry of `/connections`. */
-export interface ConnectionDescription {
-  readonly id: number;
-  readonly direction: Direction;
-  readonly protocol: Protocol;
-  readonly client: string;
-  readonly target: string;
-  readonly age_ms: number;
-  readonly bytes_from_client: number;
-  readonly bytes_from_server: number;
-  readonly requests: number;
-  readonly requests_open: number;
-  readonly degraded: string | null;
-}
-
-const keepAliveDelayMs = 30_000;
 /** How long a refusal waits for the client's first bytes, so that the span can say which request it cost. */
 const refusalGraceMs = 20;
 /** How long a client that has had its answer may take to notice that the server is gone. */
@@ -54,7 +41,7 @@ export function newConnectionId(): number {
   return ++lastId;
 }
 
-export class Connection implements ObservedConnection {
+export class Connection implements ObservedConnection, OpenConnection {
   readonly id = newConnectionId();
   readonly startMs = nowMs();
   readonly options: ConnectionOptions;
@@ -70,14 +57,13 @@ export class Connection implements ObservedConnection {
   observer: ConnectionObserver;
   readonly #tracer: Tracer;
   readonly #client: Socket;
+  readonly #upstream: Upstream;
   readonly #server: Socket;
   readonly #toClient: SocketWriter;
   readonly #toServer: SocketWriter;
   readonly #onClosed: (connection: Connection) => void;
   readonly #onFault: (error: unknown) => void;
   #template: SpanTemplate | undefined;
-  #connected = false;
-  #connectTimer: NodeJS.Timeout | undefined;
   #lingerTimer: NodeJS.Timeout | undefined;
   /** Nothing can be written to the server any more: what the client sends is read and dropped. */
   #serverDeaf = false;
@@ -89,12 +75,8 @@ export class Connection implements ObservedConnection {
   /** What ended the connection first. */
   #cause: ConnectionEnd | undefined;
   #closedSides = 0;
-  /** Bytes seen by the last sweep, and since when there have been no others. */
-  #sweptBytes = 0;
-  #quietSinceMs = this.startMs;
-  /** Spans made in the current second. */
-  #spans = 0;
-  #spansSecond = 0;
+  readonly #silence = new SilenceWatch(this.startMs);
+  readonly #allowance: SpanAllowance;
 
   constructor(
     client: Socket,
@@ -112,8 +94,14 @@ export class Connection implements ObservedConnection {
     this.clientAddress = plainAddress(client.remoteAddress ?? '');
     this.clientPort = client.remotePort ?? 0;
     this.internal = isInternalAddress(this.clientAddress);
+    this.#allowance = new SpanAllowance(tracer.limits.maxSpansPerSecond);
     this.observer = new Detection(tracer, this);
-    this.#server = this.#connect();
+    this.#upstream = new Upstream(options.target, options.connectTimeoutMs, sharedReadBuffer, {
+      data: (length) => this.#serverBytes(length),
+      connected: () => {},
+      connectFailed: (reason) => this.#connectFailed(reason),
+    });
+    this.#server = this.#upstream.socket;
     this.#toClient = new SocketWriter(client, {
       drained: () => this.#server.resume(),
       failed: () => this.#server.resume(),
@@ -138,18 +126,12 @@ export class Connection implements ObservedConnection {
       upstreamPort: target.port,
       upstreamCluster,
     });
-    if (this.#connected) this.#template = template;
+    if (this.#upstream.connected) this.#template = template;
     return template;
   }
 
-  admitsSpan(nowMs: number): boolean {
-    const { maxSpansPerSecond } = this.#tracer.limits;
-    const second = Math.floor(nowMs / 1000);
-    if (second !== this.#spansSecond) {
-      this.#spansSecond = second;
-      this.#spans = 0;
-    }
-    return ++this.#spans <= maxSpansPerSecond || maxSpansPerSecond === 0;
+  admitsSpan(now: number): boolean {
+    return this.#allowance.take(now);
   }
 
   /** What `/connections` says of it. */
@@ -170,21 +152,17 @@ export class Connection implements ObservedConnection {
     };
   }
 
-  /** What has lasted too long ends, what goes on is shown. Called about once a second. */
   sweep(now: number): void {
     const { idleTimeoutMs } = this.#tracer.limits;
-    const bytes = this.bytesFromClient + this.bytesFromServer;
-    if (bytes !== this.#sweptBytes) {
-      this.#sweptBytes = bytes;
-      this.#quietSinceMs = now;
-    } else if (idleTimeoutMs > 0 && now - this.#quietSinceMs >= idleTimeoutMs) {
-      this.#tracer.stats.of(this.direction).idleTimeouts++;
-      this.#ended('SI', 'idle_timeout');
-      this.#client.destroy();
-      this.#server.destroy();
+    const silentForMs = this.#silence.silentForMs(this.bytesFromClient + this.bytesFromServer, now);
+    if (idleTimeoutMs === 0 || silentForMs < idleTimeoutMs) {
+      this.observer.sweep(now);
       return;
     }
-    this.observer.sweep(now);
+    this.#tracer.stats.of(this.direction).idleTimeouts++;
+    this.#ended('SI', 'idle_timeout');
+    this.#client.destroy();
+    this.#server.destroy();
   }
 
   // ByteSink: request bytes on their way to the server.
@@ -220,10 +198,7 @@ export class Connection implements ObservedConnection {
   }
 
   answerRefusal(status: number): void {
-    const text = status === 408 ? 'Request Timeout' : 'Bad Request';
-    const body = `${text}: ${this.degradedReason}\n`;
-    const head = `HTTP/1.1 ${status} ${text}\r\ncontent-type: text/plain\r\ncontent-length: ${body.length}\r\nconnection: close\r\n`;
-    this.#toClient.write(`${head}\r\n${body}`);
+    this.#toClient.write(refusalAnswer(status, this.degradedReason));
     this.#answered = true;
     this.#client.end();
     this.#server.destroySoon();
@@ -239,25 +214,11 @@ export class Connection implements ObservedConnection {
     this.#onFault(error);
   }
 
-  /** Ends the connection at once, as a drain's deadline does. */
+  /** As a drain's deadline does. */
   destroy(): void {
     this.#ended('-', 'shutdown');
     this.#client.destroy();
     this.#server.destroy();
-  }
-
-  #connect(): Socket {
-    const { host, port } = this.options.target;
-    this.#connectTimer = setTimeout(() => this.#connectFailed('timeout'), this.options.connectTimeoutMs);
-    return connect({
-      host,
-      port,
-      noDelay: true,
-      keepAlive: true,
-      keepAliveInitialDelay: keepAliveDelayMs,
-      allowHalfOpen: true,
-      onread: { buffer: sharedReadBuffer, callback: (length) => this.#serverBytes(length) },
-    });
   }
 
   #watchClient(): void {
@@ -273,18 +234,13 @@ export class Connection implements ObservedConnection {
 
   #watchServer(): void {
     const server = this.#server;
-    server.on('connect', () => {
-      clearTimeout(this.#connectTimer);
-      this.#connected = true;
-    });
     server.on('end', () => {
       this.#ended('UC', '');
       this.observer.serverEnded();
       if (!this.#answered) this.#client.end();
     });
     server.on('error', (error) => {
-      if (this.#connected) this.#ended('UC', errorType(error));
-      else this.#connectFailed(connectFailure(error));
+      if (this.#upstream.connected) this.#ended('UC', errorType(error));
     });
     server.on('close', (broken: boolean) => this.#serverClosed(broken));
   }
@@ -312,8 +268,7 @@ export class Connection implements ObservedConnection {
   }
 
   #connectFailed(reason: string): void {
-    if (this.#connected || this.#cause !== undefined) return;
-    clearTimeout(this.#connectTimer);
+    if (this.#cause !== undefined) return;
     this.#ended('UF', `connection_${reason}`);
     bump(this.#tracer.stats.of(this.options.direction).connectFailures, reason);
     this.#becomeDeaf();
@@ -341,9 +296,8 @@ export class Connection implements ObservedConnection {
 
   /** A reset is passed on as a reset, unless an early answer is still to reach a client that is busy sending. */
   #serverClosed(broken: boolean): void {
-    clearTimeout(this.#connectTimer);
     const client = this.#client;
-    if (!client.destroyed && this.#connected) {
+    if (!client.destroyed && this.#upstream.connected) {
       if (broken && !this.observer.hasEarlyAnswer && this.#toClient.idle) client.resetAndDestroy();
       else if (broken || this.#serverDeaf) {
         client.end();
@@ -374,4 +328,12 @@ function takeOut(bytes: Buffer, length: number): string | Buffer {
 /** IPv4 in IPv6 form is shown as IPv4. */
 function plainAddress(address: string): string {
   return address.startsWith('::ffff:') ? address.slice(7) : address;
+}
+
+/** What `--strict` answers: 400, or 408 for a head that came too slowly. */
+function refusalAnswer(status: number, reason: string): string {
+  const text = status === 408 ? 'Request Timeout' : 'Bad Request';
+  const body = `${text}: ${reason}\n`;
+  const fields = `content-type: text/plain\r\ncontent-length: ${body.length}\r\nconnection: close\r\n`;
+  return `HTTP/1.1 ${status} ${text}\r\n${fields}\r\n${body}`;
 }

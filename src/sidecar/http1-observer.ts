@@ -2,14 +2,16 @@
 import type { Framing } from '../wire/http1/framing.ts';
 import type { HeadScanner } from '../wire/http1/head-scanner.ts';
 import { nowMs } from './clock.ts';
+import { SlowHeadWatch } from './connection-guards.ts';
 import type { ConnectionEnd, ConnectionObserver } from './connection-observer.ts';
 import type { ObservedConnection } from './detection.ts';
+import { eventStreamReader } from './event-stream.ts';
 import { type Exchange, ExchangeQueue, type ResponseFlag } from './exchange.ts';
 import { RequestReader } from './http1-requests.ts';
 import { ResponseReader } from './http1-responses.ts';
 import { OpaqueObserver } from './opaque-observer.ts';
-import { eventStreamReader, WebSocketMessages } from './stream-messages.ts';
 import type { Tracer } from './tracer.ts';
+import { Tunnel } from './tunnel.ts';
 
 /** More requests than this waiting for answers on one connection are no client's pipelining. */
 const maxPipelined = 1024;
@@ -26,15 +28,12 @@ export class Http1Observer implements ConnectionObserver {
   #opaque = false;
   /** The exchange whose request is being read. */
   #requesting: Exchange | undefined;
-  /** The exchange whose upgrade or CONNECT made the connection a tunnel: its span lasts as long as the connection. */
-  #tunnel: Exchange | undefined;
+  /** An upgrade or CONNECT made the connection a tunnel: the span of that exchange lasts as long as the connection. */
+  #tunnel: Tunnel | undefined;
   /** `--strict` has refused what came: nothing more is read or passed on. */
   #refused = false;
   #refusalStatus = 0;
-  /** Since when the head of the request after `#slowHeadAfter` others has been on its way; 0 when none is. */
-  #slowHeadSinceMs = 0;
-  #slowHeadAfter = 0;
-  #messages: WebSocketMessages | undefined;
+  readonly #slowHead = new SlowHeadWatch();
   requests = 0;
 
   constructor(tracer: Tracer, connection: ObservedConnection) {
@@ -85,7 +84,7 @@ export class Http1Observer implements ConnectionObserver {
     const requests = this.#requests;
     if (requests.unread) {
       if (this.#refused) return;
-      if (this.#tunnel !== undefined) this.#tunnelData(this.#tunnel, chunk, length);
+      if (this.#tunnel !== undefined) this.#inTunnel((tunnel) => tunnel.clientData(chunk, length));
       requests.pass(chunk, length);
       return;
     }
@@ -106,13 +105,13 @@ export class Http1Observer implements ConnectionObserver {
 
   serverData(bytes: Buffer, length: number): void {
     if (this.#opaque) {
-      if (this.#tunnel !== undefined) this.#tunnelAnswer(this.#tunnel, bytes, 0, length);
+      if (this.#tunnel !== undefined) this.#inTunnel((tunnel) => tunnel.serverData(bytes, 0, length));
       return;
     }
     try {
       const end = this.#responses.read(bytes, length);
       // What lies behind the answer that made the connection a tunnel.
-      if (end < length && this.#tunnel !== undefined) this.#tunnelAnswer(this.#tunnel, bytes, end, length);
+      if (end < length) this.#tunnel?.serverData(bytes, end, length);
       const first = this.queue.first;
       // An answer that goes on after its first read: when it began is worth an event.
       if (first !== undefined && first.firstByteMs === 0 && first.status !== 0) first.firstByteMs = nowMs();
@@ -153,7 +152,7 @@ export class Http1Observer implements ConnectionObserver {
     try {
       this.#opaque = true;
       for (let exchange = this.queue.first; exchange !== undefined; exchange = this.queue.first) {
-        if (!exchange.responseDone && (exchange !== this.#tunnel || end.errorType === 'idle_timeout')) {
+        if (!exchange.responseDone && (exchange !== this.#tunnel?.exchange || end.errorType === 'idle_timeout')) {
           blame(exchange, end.flag, end.errorType);
         }
         this.#close();
@@ -168,14 +167,9 @@ export class Http1Observer implements ConnectionObserver {
   /** A head that has been on its way for too long passes unread: what to make of it is the server's business. */
   #sweepHead(now: number): void {
     const { headTimeoutMs } = this.#tracer.limits;
-    if (headTimeoutMs === 0 || !this.#requests.inHead) this.#slowHeadSinceMs = 0;
-    else if (this.#slowHeadSinceMs === 0 || this.#slowHeadAfter !== this.requests) {
-      this.#slowHeadSinceMs = now;
-      this.#slowHeadAfter = this.requests;
-    } else if (now - this.#slowHeadSinceMs >= headTimeoutMs) {
-      this.#doubtfulRequest('head_timeout');
-      if (!this.#refused) this.#requests.flush();
-    }
+    if (!this.#slowHead.isTooSlow(this.#requests.inHead, this.requests, now, headTimeoutMs)) return;
+    this.#doubtfulRequest('head_timeout');
+    if (!this.#refused) this.#requests.flush();
   }
 
   #open(head: HeadScanner, framing: Framing, text: string, from: number): string | undefined {
@@ -212,29 +206,20 @@ export class Http1Observer implements ConnectionObserver {
   }
 
   #becomeTunnel(exchange: Exchange): void {
-    this.#tunnel = exchange;
+    this.#tunnel = new Tunnel(exchange);
     exchange.requestDone = true;
-    if (exchange.webSocketAsked && exchange.status === 101) this.#messages = new WebSocketMessages(exchange);
     this.#turnOpaque();
   }
 
-  #tunnelData(tunnel: Exchange, chunk: Buffer, length: number): void {
-    tunnel.requestBytes += length;
-    this.#countMessages(() => this.#messages?.fromClient(chunk, length));
-  }
-
-  #tunnelAnswer(tunnel: Exchange, bytes: Buffer, from: number, to: number): void {
-    tunnel.responseBytes += to - from;
-    this.#countMessages(() => this.#messages?.fromServer(bytes, from, to));
-  }
-
-  #countMessages(count: () => void): void {
-    if (this.#messages === undefined) return;
+  /** A fault in here costs the numbers, not the span. */
+  #inTunnel(count: (tunnel: Tunnel) => void): void {
+    if (this.#tunnel === undefined) return;
     try {
-      count();
+      count(this.#tunnel);
     } catch (error) {
-      this.#messages = undefined;
+      this.#tunnel = undefined;
       this.#connection.faulted(error);
+      this.#connection.degraded('observer_error');
     }
   }
 

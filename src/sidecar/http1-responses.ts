@@ -1,6 +1,6 @@
 // The response side of an HTTP/1 connection: finds responses in the bytes and pairs them first in, first out (R7).
 import { BodyReader, type PayloadReader } from '../wire/http1/body-reader.ts';
-import { contentTypeId, Framing } from '../wire/http1/framing.ts';
+import { contentEncodingId, contentTypeId, Framing } from '../wire/http1/framing.ts';
 import type { HeadScanner } from '../wire/http1/head-scanner.ts';
 import type { Exchange } from './exchange.ts';
 import { HeldHead } from './held-head.ts';
@@ -166,13 +166,15 @@ export class ResponseReader {
 /** One for all: it is read and done with before the next head is looked at. */
 const framing = new Framing();
 
-/** Whether a scanned head's Content-Type is Server-Sent Events' (WHATWG HTML section 9.2). */
+/** Whether a scanned head's body is Server-Sent Events (WHATWG HTML section 9.2) that can be read: not compressed. */
 function saysEventStream(scanner: HeadScanner, bytes: Buffer, base: number): boolean {
   const { fields, knownCount } = scanner;
+  let found = false;
   for (let i = 0, at = 0; i < knownCount; i++, at += 5) {
+    if (fields[at] === contentEncodingId) return false;
     if (fields[at] !== contentTypeId) continue;
     const value = bytes.latin1Slice(base + fields[at + 2]!, base + fields[at + 3]!).toLowerCase();
-    return value === 'text/event-stream' || value.startsWith('text/event-stream;');
+    found = value === 'text/event-stream' || value.startsWith('text/event-stream;');
   }
-  return false;
+  return found;
 }

@@ -3,22 +3,10 @@ import { createServer, type Server } from 'node:net';
 import { type Address, formatAddress } from '../runtime/address.ts';
 import { close, listen } from '../runtime/listen.ts';
 import type { Direction, ListenTarget, SidecarConfig } from './config.ts';
-import { Connection, type ConnectionDescription, type ConnectionOptions } from './connection.ts';
-import type { Protocol } from './stats.ts';
+import { Connection, type ConnectionOptions } from './connection.ts';
+import type { Connections } from './open-connection.ts';
 import type { Tracer } from './tracer.ts';
-
-const keepAliveDelayMs = 30_000;
-
-/** What the sidecar does with any connection it holds. */
-export interface OpenConnection {
-  readonly protocol: Protocol;
-  describe(): ConnectionDescription;
-  sweep(nowMs: number): void;
-  destroy(): void;
-}
-
-/** The open connections of a sidecar. */
-export type Connections = Set<OpenConnection>;
+import { keepAliveDelayMs } from './upstream.ts';
 
 export class Listener {
   readonly direction: Direction;

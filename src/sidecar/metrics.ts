@@ -3,7 +3,7 @@ import { type Registry, readCounter, readGauge, type Sample } from '../runtime/m
 import { samplingReasons } from '../trace/sampling.ts';
 import type { Exporter } from './export/exporter.ts';
 import type { HeaderForwarding } from './header-forwarding.ts';
-import type { Connections } from './listener.ts';
+import type { Connections } from './open-connection.ts';
 import { type DirectionStats, durationBucketsSeconds, type SidecarStats } from './stats.ts';
 
 const directions = ['inbound', 'outbound'] as const;

@@ -1,6 +1,6 @@
 // Looks at every open connection about once a second: time-outs and heartbeats, without a timer of their own for each.
 import { nowMs } from './clock.ts';
-import type { Connections } from './listener.ts';
+import type { Connections } from './open-connection.ts';
 
 const maxPeriodMs = 1_000;
 const minPeriodMs = 20;

@@ -232,13 +232,24 @@ export class Tracer {
       this.#fields.tracePresent === 0
         ? `${text.slice(from, text.length - 2)}${lines}\r\n`
         : rewriteHead(text, head, from, lines, incoming.keepTraceState);
-    if (from + rewritten.length > this.#config.maxAddedHeadBytes && from + rewritten.length > text.length) {
+    const grown = from + rewritten.length - text.length;
+    if (grown > 0 && (text.length + grown > this.#config.maxAddedHeadBytes || passesFieldLimit(head, rewritten))) {
       this.stats.headBudget++;
       return text.slice(from);
     }
     if (connection.direction === 'inbound') this.forwarding.gave(exchange.spanId, formats);
     return rewritten;
   }
+}
+
+/** Servers that count fields stop at 100 (Envoy, Apache) or 101 (HAProxy): our lines must not be what makes the difference. */
+const usualMaxFields = 100;
+
+function passesFieldLimit({ fieldCount }: HeadScanner, rewritten: string): boolean {
+  // Far from it, which is nearly always, nothing needs counting.
+  if (fieldCount <= usualMaxFields - 12) return false;
+  const fields = rewritten.split('\r\n').length - 3;
+  return fields > usualMaxFields && fields > fieldCount;
 }
 
 function readRequest(exchange: Exchange, head: HeadScanner, text: string, fields: RequestFields): void {

@@ -3,7 +3,7 @@ import { createServer, type Server } from 'node:net';
 import { type Address, formatAddress } from '../../runtime/address.ts';
 import { close, listen } from '../../runtime/listen.ts';
 import type { SidecarConfig } from '../config.ts';
-import type { Connections } from '../listener.ts';
+import type { Connections } from '../open-connection.ts';
 import type { Tracer } from '../tracer.ts';
 import { ProxyConnection, type ProxyConnectionEvents } from './proxy-connection.ts';
 

@@ -11,8 +11,9 @@ export const transferEncodingId = 1;
 export const upgradeId = 3;
 
 /** The table for response heads: framing, and what the body is. */
-export const responseFieldNames = new FieldNames([...framingFields, 'content-type']);
+export const responseFieldNames = new FieldNames([...framingFields, 'content-type', 'content-encoding']);
 export const contentTypeId = framingFields.length;
+export const contentEncodingId = contentTypeId + 1;
 
 export type FramingDoubt =
   | 'content_length_and_chunked'

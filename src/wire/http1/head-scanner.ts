@@ -85,6 +85,11 @@ export class HeadScanner {
     this.reset();
   }
 
+  /** How many fields the head has had so far, known or not. */
+  get fieldCount(): number {
+    return this.#fieldCount;
+  }
+
   /** Makes ready for the next head. */
   reset(): void {
     this.#state = this.#request ? State.leading : State.version;
