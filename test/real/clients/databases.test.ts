@@ -8,7 +8,7 @@ import { type TestContext, test } from 'node:test';
 import { connectRaw } from '../../support/raw-tcp.ts';
 import { absent, assertAlike, find, freePort, run, startServer, temporaryFolder } from './support/commands.ts';
 import { fastestGreetingMs } from './support/greeting.ts';
-import { assertNotHttp, assertUnchanged, startWire } from './support/wire.ts';
+import { assertUnchanged, assertUnreadSpan, startWire } from './support/wire.ts';
 
 const isRoot = process.getuid?.() === 0;
 /** More than any hand-over costs, less than any wait for bytes that might come. */
@@ -53,7 +53,7 @@ test('MariaDB greets through a sidecar without delay and answers its client alik
   assert.match(through.stderr, /ERROR 1054 .*Unknown column 'nothing'/);
 
   assert.equal(await assertUnchanged(wire), 1);
-  await assertNotHttp(wire);
+  await assertUnreadSpan(wire, { 'tracecar.protocol': 'opaque' });
 
   const direct = await fastestGreetingMs(wire.direct);
   const proxied = await fastestGreetingMs(wire.sidecar.inbound);
@@ -107,9 +107,9 @@ const postgresQueries = `set client_min_messages = warning;
   listen bell; notify bell, 'rings';
   select nothing from orders;`;
 
-for (const [what, sslmode, answer] of [
-  ['without TLS', 'disable', 'f|'],
-  ['that asks for TLS with an SSLRequest', 'require', 't|TLSv1.3'],
+for (const [what, sslmode, answer, attributes] of [
+  ['without TLS', 'disable', 'f|', { 'tracecar.encrypted': 'false', 'db.namespace': 'postgres' }],
+  ['that asks for TLS with an SSLRequest', 'require', 't|TLSv1.3', { 'tracecar.encrypted': 'true' }],
 ] as const) {
   test(`PostgreSQL answers a client ${what} through a sidecar alike`, { skip: postgresPrograms }, async (t) => {
     const wire = await startWire(t, await startPostgres(t));
@@ -125,7 +125,7 @@ for (const [what, sslmode, answer] of [
     assert.match(through.stdout, /Asynchronous notification "bell" with payload "rings"/);
     assert.match(through.stderr, /column "nothing" does not exist/);
     assert.equal(await assertUnchanged(wire), 1);
-    await assertNotHttp(wire);
+    await assertUnreadSpan(wire, { 'network.protocol.name': 'postgresql', ...attributes });
   });
 }
 
@@ -167,7 +167,7 @@ test('Redis answers commands and a pipeline through a sidecar alike', {
     if (args[0] === '--pipe') assert.match(through.stdout, /errors: 0, replies: 40000/);
   }
   assert.equal(await assertUnchanged(wire), steps.length);
-  await assertNotHttp(wire);
+  await assertUnreadSpan(wire, { 'tracecar.protocol': 'opaque' });
 });
 
 /** Inline commands of Redis are words in a line, as a request line is. */

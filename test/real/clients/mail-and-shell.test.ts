@@ -16,7 +16,7 @@ import {
   temporaryFolder,
 } from './support/commands.ts';
 import { fastestGreetingMs, greeting } from './support/greeting.ts';
-import { assertNotHttp, assertUnchanged, startWire, type Wire } from './support/wire.ts';
+import { assertUnchanged, assertUnreadSpan, startWire, type Wire } from './support/wire.ts';
 
 const programs = path.join(import.meta.dirname, 'programs');
 /** More than any hand-over costs, less than any wait for bytes that might come. */
@@ -64,7 +64,7 @@ for (const [what, tls] of [
     assert.match(received, /from a@example\.com to b@example\.com, 203311 bytes/);
     assert.equal(server.output().slice(received.length), received, 'the server got the same mail directly');
     assert.equal(await assertUnchanged(wire), 1);
-    await assertNotHttp(wire);
+    await assertUnreadSpan(wire, { 'tracecar.protocol': 'opaque' });
     await assertGreetedAtOnce(t, wire, /^220 .*ESMTP/);
   });
 }
@@ -115,6 +115,6 @@ test('ssh runs a command and copies a megabyte each way through a sidecar, witho
   assert.equal(through.stderr, 'done\n');
   assert.ok(Buffer.from(through.stdout, 'latin1').equals(input), 'what was sent came back');
   assert.equal(await assertUnchanged(wire), 1);
-  await assertNotHttp(wire);
+  await assertUnreadSpan(wire, { 'tracecar.protocol': 'opaque' });
   await assertGreetedAtOnce(t, wire, /^SSH-2\.0-/);
 });

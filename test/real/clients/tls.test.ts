@@ -6,7 +6,7 @@ import { type TestContext, test } from 'node:test';
 import { startEcho } from './support/application.ts';
 import { absent, assertAlike, run, temporaryFolder } from './support/commands.ts';
 import { startNginx } from './support/nginx.ts';
-import { assertNotHttp, assertUnchanged, startWire } from './support/wire.ts';
+import { assertUnchanged, assertUnreadSpan, startWire } from './support/wire.ts';
 
 const skip = absent('curl', 'nginx', 'openssl');
 
@@ -27,9 +27,9 @@ async function startHttps(t: TestContext) {
   return { nginx, certificate };
 }
 
-for (const [what, flag, protocol] of [
-  ['HTTP/1.1', '--http1.1', 'HTTP/1.1'],
-  ['HTTP/2 agreed by ALPN', '--http2', 'HTTP/2.0'],
+for (const [what, flag, protocol, alpn] of [
+  ['HTTP/1.1', '--http1.1', 'HTTP/1.1', 'http/1.1'],
+  ['HTTP/2 agreed by ALPN', '--http2', 'HTTP/2.0', 'h2,http/1.1'],
 ] as const) {
   test(`curl speaks ${what} over TLS to nginx through a sidecar alike`, { skip }, async (t) => {
     const { nginx, certificate } = await startHttps(t);
@@ -46,7 +46,15 @@ for (const [what, flag, protocol] of [
     assert.equal(through.code, 0, through.stderr);
     assert.ok(through.stdout.toLowerCase().includes(`x-name: shop.example tlsv1.3 ${protocol.toLowerCase()}`));
     assert.equal(await assertUnchanged(wire), 1, 'both requests on one connection');
-    await assertNotHttp(wire);
+    const span = await assertUnreadSpan(wire, {
+      'network.protocol.name': 'tls',
+      'tls.client.server_name': 'shop.example',
+      'server.address': 'shop.example',
+      requested_server_name: 'shop.example',
+      'tracecar.tls.alpn': alpn,
+      'tracecar.encrypted': 'true',
+    });
+    assert.match(span.name, /^tls shop\.example:\d+$/);
   });
 }
 

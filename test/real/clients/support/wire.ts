@@ -161,11 +161,23 @@ export async function assertNothingLost({ sidecar }: Wire): Promise<void> {
   assert.equal(exported, created);
 }
 
-/** Nothing was taken for an HTTP request. */
-export async function assertNotHttp({ sidecar }: Wire): Promise<void> {
-  const samples = await sidecar.metrics();
-  const requests = samples.filter(({ name }) => name === 'tracecar_requests_total');
+/**
+ * The connection was not taken for HTTP, nor for HTTP that went wrong, and has one span that counts its bytes.
+ * @param expected attributes the span must have
+ */
+export async function assertUnreadSpan(wire: Wire, expected: Readonly<Record<string, string>>): Promise<SinkSpan> {
+  const [span] = await wire.sink.received(1);
+  assert.ok(span !== undefined);
+  for (const [name, value] of Object.entries(expected)) assert.equal(span.attributes[name], value, name);
+  const [tapped] = wire.outside.connections;
+  const bytes = (chunks: readonly Buffer[] = []) => chunks.reduce((sum, { length }) => sum + length, 0);
+  assert.equal(span.attributes['tracecar.bytes_from_client'], bytes(tapped?.fromClient));
+  assert.equal(span.attributes['tracecar.bytes_from_server'], bytes(tapped?.fromServer));
+  assert.equal(span.statusCode, 0);
+  const requests = (await wire.sidecar.metrics()).filter(({ name }) => name === 'tracecar_requests_total');
   assert.deepEqual(requests, []);
+  assert.deepEqual(await degradedReasons(wire), []);
+  return span;
 }
 
 /** Why connections were degraded: empty where HTTP/1 was certain. */
