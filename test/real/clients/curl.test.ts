@@ -8,7 +8,15 @@ import { startSidecarAndSink } from '../../support/sidecar.ts';
 import { startEcho } from './support/application.ts';
 import { absent, run, temporaryFolder } from './support/commands.ts';
 import { startNginx } from './support/nginx.ts';
-import { assertNothingLost, assertUnchanged, degradedReasons, marks, spanLines, startWire } from './support/wire.ts';
+import {
+  assertNothingLost,
+  assertUnchanged,
+  degradedReasons,
+  marks,
+  spanLine,
+  spanLines,
+  startWire,
+} from './support/wire.ts';
 
 const skip = absent('curl', 'nginx');
 
@@ -111,6 +119,23 @@ test('curl sends its next requests on the connection it has, and the server sees
   assert.deepEqual(application.seen.slice(before), [requests, requests]);
   assert.equal(await assertUnchanged(wire), 1);
   assert.equal(marks(wire.inside.connections[0]!), 5);
+});
+
+test('a PROXY header goes on to nginx, and the span names the client it names', { skip }, async (t) => {
+  const application = await startEcho(t);
+  const nginx = await startNginx(t, application.port, 'proxy_protocol', ['add_header X-From $proxy_protocol_addr;']);
+  writeFileSync(path.join(nginx.files, 'page'), 'hello\n');
+  const wire = await startWire(t, nginx.port);
+  const args = ['-i', '--haproxy-protocol', '{base}/page', '{base}/page'];
+  const through = await curl(wire.through, args);
+  assert.equal(through, await curl(wire.direct, args));
+  assert.match(through, /X-From: 127\.0\.0\.1\r\n/);
+  assert.equal(await assertUnchanged(wire), 1);
+  const sent = Buffer.concat(wire.outside.connections[0]!.fromClient).toString('latin1');
+  const port = /^PROXY TCP4 127\.0\.0\.1 127\.0\.0\.1 (\d+) /.exec(sent)?.[1];
+  const spans = await wire.sink.received(2);
+  assert.deepEqual(spans.map(spanLine), ['GET /page 200 0 6', 'GET /page 200 0 6']);
+  for (const span of spans) assert.equal(span.attributes['network.peer.port'], Number(port));
 });
 
 /** How many of `tries` uploads of 3 MiB end with `status` in curl's hands. */

@@ -9,7 +9,7 @@ import { createInterface } from 'node:readline';
 import { type TestContext, test } from 'node:test';
 import { WebSocketServer } from 'ws';
 import { absent, absentModules, assertAlike, find, freePort, python, run, startServer } from './support/commands.ts';
-import { assertUnchanged, degradedReasons, spanLines, startWire } from './support/wire.ts';
+import { assertUnchanged, degradedReasons, spanLine, startWire } from './support/wire.ts';
 
 const programs = path.join(import.meta.dirname, 'programs');
 const events = 200;
@@ -62,8 +62,9 @@ test('server-sent events arrive one by one, none held back', { skip: absent('cur
   t.diagnostic(`ms from server to client: ${shown(direct)} directly, ${shown(through)} through`);
   assert.ok(through[events >> 1]! < direct[events >> 1]! + 5, 'the median event takes as long as directly');
   assert.equal(await assertUnchanged(wire), 1);
-  const [line = ''] = await spanLines(wire.sink, 1);
-  assert.match(line, /^GET \/events 200 0 \d+$/);
+  const [span] = await wire.sink.received(1);
+  assert.match(spanLine(span!), /^GET \/events 200 0 \d+$/);
+  assert.equal(span?.attributes['tracecar.messages_from_server'], events);
 });
 
 /** A WebSocket server of the `ws` package that sends back what it gets. */
@@ -90,8 +91,11 @@ async function assertEchoAlike(t: TestContext, port: number, client: (port: numb
   assert.match(through.stdout, /3145728 bytes back\n.*closed 4001 enough\n$/s);
   assert.equal(await assertUnchanged(wire), 1);
   assert.deepEqual(await degradedReasons(wire), []);
-  const [line = ''] = await spanLines(wire.sink, 1);
-  assert.match(line, /^GET \/echo 101 \d+ \d+$/);
+  const [span] = await wire.sink.received(1);
+  assert.match(spanLine(span!), /^GET \/echo 101 \d+ \d+$/);
+  // Seven sizes as text and as bytes, and one in three parts.
+  assert.equal(span?.attributes['tracecar.messages_from_client'], 15);
+  assert.equal(span?.attributes['tracecar.messages_from_server'], 15);
 }
 
 const pythonClient = (port: number) => run(python, [path.join(programs, 'websocket_client.py'), String(port)]);

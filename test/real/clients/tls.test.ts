@@ -19,7 +19,7 @@ async function startHttps(t: TestContext) {
   const made = await run('openssl', [...request, '-keyout', key, '-out', certificate]);
   assert.equal(made.code, 0, made.stderr);
   const application = await startEcho(t);
-  const nginx = await startNginx(t, application.port, [
+  const nginx = await startNginx(t, application.port, 'ssl http2', [
     `ssl_certificate ${certificate}; ssl_certificate_key ${key}; ssl_protocols TLSv1.2 TLSv1.3;`,
     'add_header X-Name "$ssl_server_name $ssl_protocol $server_protocol" always;',
   ]);

@@ -12,9 +12,15 @@ export interface Nginx extends Server {
 /**
  * Starts nginx as the current user. `/private` wants a password, `/limited` takes 1 KiB, `/app` is the application
  * on port `application`.
- * @param tls lines for the `server` block that make it an HTTPS server
+ * @param listen flags of the port it listens on, `ssl` for one
+ * @param lines for the `server` block
  */
-export async function startNginx(t: TestContext, application: number, tls?: readonly string[]): Promise<Nginx> {
+export async function startNginx(
+  t: TestContext,
+  application: number,
+  listen = '',
+  lines: readonly string[] = [],
+): Promise<Nginx> {
   const folder = temporaryFolder(t, 'nginx');
   const files = path.join(folder, 'files');
   mkdirSync(files);
@@ -31,8 +37,8 @@ http {
   default_type text/plain; if_modified_since before;
   gzip on; gzip_min_length 1; gzip_types text/plain;
   server {
-    listen 127.0.0.1:${port}${tls === undefined ? '' : ' ssl http2'};
-    ${(tls ?? []).join('\n    ')}
+    listen 127.0.0.1:${port} ${listen};
+    ${lines.join('\n    ')}
     root ${files}; client_max_body_size 64m;
     location /private { auth_basic shop; auth_basic_user_file ${path.join(folder, 'users')};
       location /private/upload { proxy_pass http://127.0.0.1:${application}; } }
