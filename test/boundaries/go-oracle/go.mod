@@ -1,0 +1,3 @@
+module tracecar/boundaries/go-oracle
+
+go 1.21

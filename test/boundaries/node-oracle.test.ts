@@ -1,0 +1,97 @@
+// Promise: message boundaries agree with Node's own parser, or the connection is opaque; no line goes into a body.
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { randomSizes, seededRandom } from '../support/random-exchanges.ts';
+import { type BoundaryCase, corpus } from './corpus.ts';
+import { mutants } from './mutants.ts';
+import { startNodeOracle } from './node-oracle.ts';
+import { readByTracecar } from './tracecar-view.ts';
+import { judge, outcomeOf, Tally } from './verdicts.ts';
+
+const families = [...new Set(corpus.map(({ family }) => family))];
+
+test('the corpus is large, and no two of its cases are the same', () => {
+  assert.ok(corpus.length >= 450, `${corpus.length} cases`);
+  assert.equal(new Set(corpus.map(({ bytes, probe }) => bytes.replace(probe, ''))).size, corpus.length);
+});
+
+test('boundaries agree with Node, or the connection goes opaque', async (t) => {
+  const oracle = await startNodeOracle(t);
+  const tally = new Tally();
+  for (const family of families) {
+    await t.test(family, async () => {
+      const faults: string[] = [];
+      for (const subject of corpus.filter((other) => other.family === family)) {
+        const tracecar = readByTracecar([subject.bytes]);
+        tally.add(family, outcomeOf(subject, tracecar));
+        const verdict = await judge(subject, tracecar, oracle);
+        if (verdict.turnedAway) tally.addTurnedAway(family, oracle.name);
+        faults.push(...verdict.faults);
+      }
+      assert.deepEqual(faults, []);
+    });
+  }
+  for (const line of tally.lines([oracle.name])) t.diagnostic(line);
+  const { agreed, opaque } = tally.total;
+  // Neither giving up on everything nor believing everything would be an agreement.
+  assert.ok(agreed > corpus.length / 5 && opaque > corpus.length / 3, `${agreed} agreed, ${opaque} opaque`);
+});
+
+test('boundaries agree with Node on random changes of the corpus too', async (t) => {
+  const oracle = await startNodeOracle(t);
+  const seed = Number(process.env.SEED ?? Date.now() % 1e9);
+  const faults: string[] = [];
+  for (const subject of mutants(seededRandom(seed), 1500)) {
+    faults.push(...(await judge(subject, readByTracecar([subject.bytes]), oracle)).faults);
+  }
+  assert.deepEqual(faults, [], `SEED=${seed}`);
+});
+
+/** Pieces of the given sizes, over and over. */
+function pieces(text: string, sizes: readonly number[]): string[] {
+  const result: string[] = [];
+  for (let at = 0, i = 0; at < text.length; i++) {
+    const size = sizes[i % sizes.length]!;
+    result.push(text.slice(at, at + size));
+    at += size;
+  }
+  return result;
+}
+
+test('what is sound is read to its end', () => {
+  const givenUp = corpus.filter(
+    (subject) => subject.legal && outcomeOf(subject, readByTracecar([subject.bytes])) === 'opaque',
+  );
+  assert.deepEqual(
+    givenUp.map(({ family, name }) => `${family}: ${name}`),
+    [],
+  );
+});
+
+test('every case is seen the same however its bytes are cut, and no byte is lost', () => {
+  const random = seededRandom(4);
+  const seen = (subject: BoundaryCase, cut: readonly string[]) => {
+    const { requests, opaque, awaitsHead, original, faults } = readByTracecar(cut);
+    assert.deepEqual([original === subject.bytes, faults], [true, []], `${subject.family}: ${subject.name}`);
+    const inserted = requests.map(({ traceparent, ...request }) => ({
+      ...request,
+      // Of a body that breaks off it only matters where.
+      bodyBytes: request.complete ? request.bodyBytes : -1,
+      inserted: traceparent !== undefined,
+    }));
+    // What an unread connection is called may depend on how much of it there was to look at.
+    return { requests: inserted, opaque: opaque !== '', awaitsHead };
+  };
+  for (const subject of corpus) {
+    const whole = seen(subject, [subject.bytes]);
+    const { length } = subject.bytes;
+    const cuts = [randomSizes(random, length), randomSizes(random, length), length < 2000 ? [1] : [997]];
+    for (const sizes of cuts) {
+      assert.deepEqual(
+        seen(subject, pieces(subject.bytes, sizes)),
+        whole,
+        `${subject.family}: ${subject.name}: ${sizes[0]}`,
+      );
+    }
+  }
+});
