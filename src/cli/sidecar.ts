@@ -26,9 +26,10 @@ async function run(parsed: ParsedFlags): Promise<void> {
   }
   const worker = joined ?? unsupervised;
   if (worker.predecessorEnded !== '') log.warn(`worker ended (${worker.predecessorEnded}); started again`);
-  const config = joined === undefined ? { ...loaded.config, workers: 1 } : onDescriptors(loaded.config, joined.sockets);
+  const config = joined === undefined ? loaded.config : onDescriptors(loaded.config, joined.sockets);
   const sidecar = await startSidecar({ ...loaded, config }, log, worker);
-  drainOnSignal(log, () => sidecar.drain());
+  const stop = drainOnSignal(log, () => sidecar.drain());
+  void sidecar.quitRequested.then(stop);
   log.info(
     {
       inbound: sidecar.inbound.map(String),

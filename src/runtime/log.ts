@@ -5,14 +5,18 @@ import { UsageError } from './usage-error.ts';
 
 export type Log = pino.Logger;
 
-const levels = ['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent'];
+export const levels: readonly string[] = ['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent'];
+
+export function isLevel(text: string): boolean {
+  return levels.includes(text);
+}
 
 /**
  * A logger for one program. `level` falls back to LOG_LEVEL, then to `info`.
  * @throws UsageError on an unknown level
  */
 export function createLog(program: string, level = process.env.LOG_LEVEL ?? 'info'): Log {
-  if (!levels.includes(level)) {
+  if (!isLevel(level)) {
     throw new UsageError(`--log-level: "${level}" is not a level; choose one of ${levels.join(', ')}`);
   }
   const options: pino.LoggerOptions = { level, base: { program }, timestamp: pino.stdTimeFunctions.isoTime };

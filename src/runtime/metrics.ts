@@ -1,5 +1,5 @@
 // Metrics for Prometheus by prom-client: hot counters stay plain numbers and are read only when scraped.
-import { Counter, collectDefaultMetrics, Gauge, Registry } from 'prom-client';
+import { AggregatorRegistry, Counter, collectDefaultMetrics, Gauge, Registry } from 'prom-client';
 
 export type { Registry } from 'prom-client';
 
@@ -14,6 +14,16 @@ export function createRegistry(): Registry {
   const registry = new Registry();
   collectDefaultMetrics({ register: registry });
   return registry;
+}
+
+/** Every sample of a registry as plain values, for another process to merge with its own. */
+export function readValues(registry: Registry): Promise<readonly object[]> {
+  return registry.getMetricsAsJSON();
+}
+
+/** One page of what several processes read of their registries: counts are summed, lags averaged. */
+export function mergedPage(values: readonly (readonly object[])[]): Promise<string> {
+  return AggregatorRegistry.aggregate([...values]).metrics();
 }
 
 /** Registers a counter whose values are read from `read` at each scrape; the caller keeps the totals. */

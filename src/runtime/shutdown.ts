@@ -5,16 +5,17 @@ import { errorMessage } from './usage-error.ts';
 /** A terminal signals a whole group at once, and a supervisor passes on what it got: that is one signal, not two. */
 const sameSignalMs = 500;
 
-/** Runs `drain` on the first SIGTERM or SIGINT and exits 0 when it is done, 1 when it throws. */
-export function drainOnSignal(log: Log, drain: () => Promise<void>): void {
-  let firstMs: number | undefined;
-  const onSignal = (signal: NodeJS.Signals) => {
-    if (firstMs !== undefined) {
-      if (performance.now() - firstMs > sameSignalMs) process.exit(signal === 'SIGINT' ? 130 : 143);
-      return;
-    }
-    firstMs = performance.now();
-    log.info({ signal }, 'draining');
+/**
+ * Runs `drain` on the first SIGTERM or SIGINT and exits 0 when it is done, 1 when it throws.
+ * @returns does the same when called; a first signal after that changes nothing
+ */
+export function drainOnSignal(log: Log, drain: () => Promise<void>): () => void {
+  let firstSignalMs: number | undefined;
+  let draining = false;
+  const stop = (why: object) => {
+    if (draining) return;
+    draining = true;
+    log.info(why, 'draining');
     drain().then(
       () => process.exit(0),
       (error: unknown) => {
@@ -23,6 +24,12 @@ export function drainOnSignal(log: Log, drain: () => Promise<void>): void {
       },
     );
   };
+  const onSignal = (signal: NodeJS.Signals) => {
+    firstSignalMs ??= performance.now();
+    if (performance.now() - firstSignalMs > sameSignalMs) process.exit(signal === 'SIGINT' ? 130 : 143);
+    stop({ signal });
+  };
   process.on('SIGTERM', onSignal);
   process.on('SIGINT', onSignal);
+  return () => stop({});
 }

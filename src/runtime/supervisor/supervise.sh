@@ -16,6 +16,7 @@ readonly orphaned=75 stalled=64
 readonly max_silent_rounds=5 settled_after_s=10 free_restarts=5 max_pause_s=30
 
 stopping=
+closed=
 signalled=
 child=
 
@@ -27,7 +28,7 @@ pass_on() {
 
 # Nobody accepts any more: connections are to be refused now, not to wait for nothing.
 close_sockets() {
-  stopping=${stopping:-TERM}
+  closed=1
   signalled=1
   exec 5<&- 6<&- 7<&- 8<&-
   [ "$1" = main ] || kill -s USR1 "$$"
@@ -100,7 +101,7 @@ keep() {
     case $code in
       0 | 2 | "$orphaned") exit "$code" ;;
     esac
-    [ -z "$stopping" ] || exit "$code"
+    [ -z "$stopping$closed" ] || exit "$code"
     ended="exit code $code"
     [ "$code" -le 128 ] || ended="signal $((code - 128))"
     [ "$dog_status" != "$stalled" ] || ended="stalled, $ended"

@@ -1,6 +1,7 @@
 // Turns this process into its own supervisor: binds every listening socket, then becomes a small shell that keeps the
 // workers running on them. A socket that nobody has to bind again loses no connection while a worker is replaced.
 
+import { randomBytes } from 'node:crypto';
 import { lookup } from 'node:dns/promises';
 import { accessSync, constants } from 'node:fs';
 import { createServer, type Server } from 'node:net';
@@ -9,7 +10,7 @@ import type { Address } from '../address.ts';
 import { listen } from '../listen.ts';
 import { errorMessage } from '../usage-error.ts';
 import { loadSystem, type System } from './system.ts';
-import { workerVariable } from './worker.ts';
+import { type Handover, workerVariable } from './worker.ts';
 
 export interface ListenRequest {
   readonly address: Address;
@@ -109,7 +110,8 @@ function becomeShell(system: System, sockets: readonly number[], workers: number
   for (const move of moves) move[0] = system.copyAbove(move[0], aside);
   for (const [from, to] of moves) system.copyTo(from, to);
   const command = [process.execPath, ...process.execArgv, process.argv[1]!, ...process.argv.slice(2)];
-  const handover = JSON.stringify({ sockets: given, supervisor: process.pid, workers, alive: pipeReadEnd });
-  const environment = { ...process.env, [workerVariable]: handover };
+  const family = randomBytes(8).toString('hex');
+  const handover: Handover = { sockets: given, workers, alive: pipeReadEnd, family };
+  const environment = { ...process.env, [workerVariable]: JSON.stringify(handover) };
   return system.exec(shell, ['sh', script, String(workers), ...command], environment);
 }

@@ -5,6 +5,16 @@ import { Socket } from 'node:net';
 /** Set by the supervisor for its workers. */
 export const workerVariable = 'TRACECAR_WORKER';
 
+/** The value of `workerVariable`, as JSON. */
+export interface Handover {
+  readonly sockets: readonly number[];
+  readonly workers: number;
+  /** A descriptor that reads to its end when the supervisor is gone. */
+  readonly alive: number;
+  /** Random: in a pod, containers share the names of abstract sockets but not the numbers of processes. */
+  readonly family: string;
+}
+
 export interface Worker {
   /** 0 to `workers` - 1. */
   readonly index: number;
@@ -40,7 +50,7 @@ const beatMs = 1000;
 export function joinSupervisor(environment: NodeJS.ProcessEnv): Worker | undefined {
   const handover = environment[workerVariable];
   if (handover === undefined) return undefined;
-  const given = JSON.parse(handover) as { sockets: number[]; supervisor: number; workers: number; alive: number };
+  const given = JSON.parse(handover) as Handover;
   const { [`${workerVariable}_INDEX`]: index = '0', [`${workerVariable}_RESTARTS`]: restarts = '0' } = environment;
   const predecessorEnded = environment[`${workerVariable}_ENDED`] ?? '';
   // A process started from here is no worker.
@@ -54,7 +64,7 @@ export function joinSupervisor(environment: NodeJS.ProcessEnv): Worker | undefin
     restarts: Number(restarts),
     predecessorEnded,
     sockets: given.sockets,
-    family: `${given.supervisor}`,
+    family: given.family,
     stoppedAccepting: () => {
       if (process.ppid === parent) process.kill(parent, 'SIGUSR1');
     },

@@ -1,0 +1,57 @@
+// All listeners of a sidecar: opened in the order of its configuration, closed together.
+import type { Address } from '../runtime/address.ts';
+import type { Direction, SidecarConfig } from './config.ts';
+import type { BoundPairs } from './config-dump.ts';
+import { ProxyListener } from './forward-proxy/proxy-listener.ts';
+import { Listener } from './listener.ts';
+import type { Connections } from './open-connection.ts';
+import type { Tracer } from './tracer.ts';
+
+export class Listeners {
+  readonly #pairs: Listener[] = [];
+  outboundProxy: ProxyListener | undefined;
+
+  get inbound(): readonly Listener[] {
+    return this.#of('inbound');
+  }
+
+  get outbound(): readonly Listener[] {
+    return this.#of('outbound');
+  }
+
+  /** What is bound, as text. */
+  get bound(): BoundPairs {
+    return {
+      inbound: this.inbound.map(String),
+      outbound: this.outbound.map(String),
+      outboundProxy: String(this.outboundProxy ?? ''),
+    };
+  }
+
+  /** @throws UsageError when an address cannot be bound; what is open by then stays so */
+  async open(
+    config: SidecarConfig,
+    tracer: Tracer,
+    connections: Connections,
+    createFaultLog: () => (error: unknown) => void,
+  ): Promise<void> {
+    for (const direction of ['inbound', 'outbound'] as const) {
+      for (const pair of config[direction]) {
+        this.#pairs.push(await Listener.open(direction, pair, config, tracer, connections, createFaultLog()));
+      }
+    }
+    const proxy: Address | undefined = config.outboundProxy;
+    if (proxy !== undefined) {
+      this.outboundProxy = await ProxyListener.open(proxy, config, tracer, connections, createFaultLog());
+    }
+  }
+
+  /** Stops accepting. */
+  close(): void {
+    for (const listener of [...this.#pairs, this.outboundProxy]) void listener?.close();
+  }
+
+  #of(direction: Direction): Listener[] {
+    return this.#pairs.filter((listener) => listener.direction === direction);
+  }
+}
