@@ -78,12 +78,29 @@ export async function awaitLine<T>(
   const lines = createInterface(stream === 'stdout' ? stdout : stderr);
   if (stream === 'stderr') stdout.resume();
   return await new Promise<T>((resolve, reject) => {
-    child.process.once('exit', (code) => reject(new Error(`${child.name} ended with code ${code}: ${last}`)));
+    // After its output has been read to the end: what it prints last may be the line.
+    child.process.once('close', (code) => reject(new Error(`${child.name} ended with code ${code}: ${last}`)));
     lines.on('line', (line) => {
       const found = pick(line);
       if (found !== undefined) resolve(found);
     });
   });
+}
+
+/** Reads what a program prints, a JSON value a line, one at a call; rejects when the program ends before. */
+export function jsonLines<T>(child: Child): () => Promise<T> {
+  const { stdout, stderr } = child.process;
+  if (stdout === null || stderr === null) throw new Error(`${child.name} has no output to read`);
+  let last = '';
+  createInterface(stderr).on('line', (line) => {
+    last = line;
+  });
+  const values = createInterface(stdout)[Symbol.asyncIterator]();
+  return async () => {
+    const { value, done } = await values.next();
+    if (done === true) throw new Error(`${child.name} ended: ${last}`);
+    return JSON.parse(value) as T;
+  };
 }
 
 /** Waits, at most ten seconds, until something accepts connections on the loopback port. */

@@ -1,8 +1,8 @@
 // The benchmark: Tracecar and its peers under the same load in the same run, one table. `npm run load -- --help`.
-import { existsSync, mkdtempSync, rmSync } from 'node:fs';
+import { chmodSync, existsSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
-import { parseArgs } from 'node:util';
+import { type Chosen, type ChosenStudy, parseCommand } from './command.ts';
 import { measure } from './measure.ts';
 import { envoys } from './peers/envoy.ts';
 import { haproxy } from './peers/haproxy.ts';
@@ -10,16 +10,9 @@ import { nginx } from './peers/nginx.ts';
 import { direct, nodePeer, type Peer } from './peers/peer.ts';
 import { tracecar } from './peers/tracecar.ts';
 import { toJson, toText } from './report.ts';
-import { type Scenario, scenarios } from './scenario.ts';
-
-const usage = `Usage: npm run load -- [--scenario ${scenarios.map(({ name }) => name).join('|')}] [--seconds N] [--json]
-
-CPU per request of the Tracecar sidecar and its peers, the proxy alone on one core.
-
-  --scenario NAME  ${scenarios.map(({ name, summary }) => `${name}: ${summary}`).join('\n                   ')}
-  --seconds N      measured seconds for each proxy, split over five rounds (default 10)
-  --json           one line of JSON instead of the table
-`;
+import type { Scenario } from './scenario.ts';
+import { createContext } from './study.ts';
+import { studyToJson, studyToText } from './study-report.ts';
 
 const peers: readonly Peer[] = [
   direct,
@@ -32,33 +25,13 @@ const peers: readonly Peer[] = [
   ...envoys,
 ];
 
-interface Options {
-  readonly scenario: Scenario;
-  readonly seconds: number;
-  readonly json: boolean;
-}
-
 /** Exits with one line and code 2 on a flag that cannot be used. */
-function readOptions(): Options {
+function readCommand(): Chosen {
   try {
-    const { values } = parseArgs({
-      options: {
-        scenario: { type: 'string', default: 'h1' },
-        seconds: { type: 'string', default: '10' },
-        json: { type: 'boolean', default: false },
-        help: { type: 'boolean', default: false },
-      },
-    });
-    if (values.help) {
-      process.stdout.write(usage);
-      process.exit(0);
-    }
-    const scenario = scenarios.find(({ name }) => name === values.scenario);
-    const known = scenarios.map(({ name }) => name).join(', ');
-    if (scenario === undefined) throw new Error(`unknown scenario "${values.scenario}"; the scenarios are ${known}`);
-    const seconds = Number(values.seconds);
-    if (!(seconds >= 5 && seconds <= 600)) throw new Error(`--seconds "${values.seconds}": a number from 5 to 600`);
-    return { scenario, seconds, json: values.json };
+    const chosen = parseCommand(process.argv.slice(2));
+    if (typeof chosen !== 'string') return chosen;
+    process.stdout.write(chosen);
+    process.exit(0);
   } catch (error) {
     fail(2, error);
   }
@@ -73,20 +46,39 @@ function progress(what: string): void {
   if (process.stderr.isTTY) process.stderr.write(`\r\u001b[K${what}`);
 }
 
-const { scenario, seconds, json } = readOptions();
+/** The scenarios that compare every peer; false when the spans of one do not add up. */
+async function runComparison(scenario: Scenario, seconds: number, json: boolean): Promise<boolean> {
+  const present = peers.filter(({ missing }) => missing === undefined);
+  const skipped = peers.filter(({ missing }) => missing !== undefined);
+  const measurement = await measure(scenario, present, seconds, folder, progress);
+  progress('');
+  const report = { scenario, seconds, measurement, skipped };
+  process.stdout.write(json ? `${JSON.stringify(toJson(report))}\n` : `${toText(report)}\n`);
+  const unaccounted = measurement.rows.filter(({ account }) => account?.complete === false);
+  for (const { peer } of unaccounted) process.stderr.write(`load: the spans of ${peer.name} do not add up\n`);
+  return unaccounted.length === 0;
+}
+
+/** The scenarios with figures of their own; false when something happened that must not. */
+async function runStudy({ study, values, parts, json }: ChosenStudy): Promise<boolean> {
+  const report = await study.run(createContext(values, parts, folder, progress));
+  progress('');
+  const command = ['npm run load --', ...process.argv.slice(2)].join(' ');
+  const text = json ? JSON.stringify(studyToJson(study, values, command, report)) : studyToText(study, command, report);
+  process.stdout.write(`${text}\n`);
+  for (const fault of report.faults) process.stderr.write(`load: ${fault}\n`);
+  return report.faults.length === 0;
+}
+
+const chosen = readCommand();
 if (!existsSync('/proc/self/stat')) fail(1, new Error('CPU time is read from /proc, which only Linux has'));
 const folder = mkdtempSync(path.join(tmpdir(), 'tracecar-load-'));
 process.once('exit', () => rmSync(folder, { recursive: true, force: true }));
+// Servers started by root work as another user.
+chmodSync(folder, 0o755);
 
-const present = peers.filter(({ missing }) => missing === undefined);
-const skipped = peers.filter(({ missing }) => missing !== undefined);
-const measurement = await measure(scenario, present, seconds, folder, progress).catch((error: unknown) =>
-  fail(1, error),
-);
-progress('');
-const report = { scenario, seconds, measurement, skipped };
-process.stdout.write(json ? `${JSON.stringify(toJson(report))}\n` : `${toText(report)}\n`);
-
-const unaccounted = measurement.rows.filter(({ account }) => account?.complete === false);
-for (const { peer } of unaccounted) process.stderr.write(`load: the spans of ${peer.name} do not add up\n`);
-process.exit(unaccounted.length > 0 ? 1 : 0);
+const clean = await (chosen.kind === 'study'
+  ? runStudy(chosen)
+  : runComparison(chosen.scenario, chosen.seconds, chosen.json)
+).catch((error: unknown) => fail(1, error));
+process.exit(clean ? 0 : 1);

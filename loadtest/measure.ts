@@ -1,10 +1,11 @@
 // Runs every peer in turn, round after round, and takes the median: the machine's noise then hits all of them alike.
-import { awaitLine, startProgram, stop } from './children.ts';
+import { stop } from './children.ts';
 import { createGenerator, type LoadResult } from './generator.ts';
 import { median } from './median.ts';
-import type { Peer, RunningPeer, SpanCounters } from './peers/peer.ts';
+import type { Peer, RunningPeer } from './peers/peer.ts';
 import { treeUsage } from './proc.ts';
 import type { Scenario } from './scenario.ts';
+import { type Account, receivedBy, settle, startSink } from './sink.ts';
 import { startUpstream } from './upstream.ts';
 
 const rounds = 5;
@@ -16,13 +17,6 @@ const warmUpSeconds = 1;
 interface Window extends LoadResult {
   readonly cpuUs: number;
   readonly residentBytes: number;
-}
-
-export interface Account extends SpanCounters {
-  /** What the sink counted. */
-  readonly received: number;
-  /** created = exported + dropped + queued, and the sink received what was exported. */
-  readonly complete: boolean;
 }
 
 export interface Row {
@@ -56,8 +50,8 @@ export async function measure(
   progress: (what: string) => void,
 ): Promise<Measurement> {
   const upstream = await startUpstream(scenario, folder);
-  const sink = startProgram('sink', 'load', 'programs/sink.js', String(peers.length));
-  const { ports } = await awaitLine(sink, 'stdout', (line) => JSON.parse(line) as { ports: number[] });
+  const sink = await startSink(peers.length);
+  const { ports } = sink;
   const generator = createGenerator(scenario, folder);
   const running: RunningPeer[] = [];
   for (const [index, peer] of peers.entries()) {
@@ -79,7 +73,7 @@ export async function measure(
     rows.push(summarize(peer, windows[index] ?? [], account, await receivedBy(ports[index] ?? 0)));
   }
   for (const peer of running) await peer.stop();
-  await stop(sink);
+  await sink.stop();
   await stop(upstream.child);
   return { generator: generator.name, upstream: upstream.name, rounds, rows };
 }
@@ -93,25 +87,6 @@ async function oneWindow({ pid }: RunningPeer, load: () => Promise<LoadResult>):
     cpuUs: (after?.cpuUs ?? 0) - (before?.cpuUs ?? 0),
     residentBytes: after?.residentBytes ?? 0,
   };
-}
-
-async function receivedBy(sinkPort: number): Promise<number> {
-  const response = await fetch(`http://127.0.0.1:${sinkPort}/`);
-  return ((await response.json()) as { spans: number }).spans;
-}
-
-/** Waits, at most ten seconds, until the peer has nothing queued any more; then draws up the account. */
-async function settle(peer: RunningPeer | undefined, sinkPort: number): Promise<Account | undefined> {
-  if (peer?.spans === undefined) return undefined;
-  let counters = await peer.spans();
-  for (let tries = 0; tries < 100 && counters.queued > 0; tries++) {
-    await new Promise((resolve) => setTimeout(resolve, 100));
-    counters = await peer.spans();
-  }
-  const { created, exported, dropped, queued } = counters;
-  const received = await receivedBy(sinkPort);
-  const complete = created > 0 && created === exported + dropped + queued && received === exported;
-  return { created, exported, dropped, queued, received, complete };
 }
 
 function summarize(peer: Peer, windows: readonly Window[], account: Account | undefined, received: number): Row {

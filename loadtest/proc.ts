@@ -1,5 +1,5 @@
 // CPU time and memory of a process and all its descendants, from Linux's /proc.
-import { readdirSync, readFileSync } from 'node:fs';
+import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
 
 /** `/proc/PID/stat` counts in USER_HZ, which Linux fixes at 100 for user space on every architecture Node runs on. */
 const ticksPerSecond = 100;
@@ -16,6 +16,8 @@ export interface Usage {
   /** User plus system time, all threads, in microseconds. */
   readonly cpuUs: number;
   readonly residentBytes: number;
+  /** The largest process of the tree: the worker where a supervisor is its parent, else the process itself. */
+  readonly worker: { readonly pid: number; readonly residentBytes: number };
 }
 
 /** Reads proc(5) `stat`: the name in parentheses may hold blanks, so fields are counted from its last `)`. */
@@ -46,10 +48,58 @@ export function treeUsage(root: number): Usage {
   }
   let ticks = 0;
   let pages = 0;
+  let worker = { pid: root, residentBytes: 0 };
   for (const stat of stats) {
     if (!members.has(stat.pid)) continue;
     ticks += stat.cpuTicks;
     pages += stat.residentPages;
+    const residentBytes = stat.residentPages * pageBytes;
+    if (residentBytes > worker.residentBytes) worker = { pid: stat.pid, residentBytes };
   }
-  return { cpuUs: (ticks * 1e6) / ticksPerSecond, residentBytes: pages * pageBytes };
+  return { cpuUs: (ticks * 1e6) / ticksPerSecond, residentBytes: pages * pageBytes, worker };
+}
+
+/** Makes `peakResidentBytes` count from now on; where that is not allowed it goes on from the process's start. */
+export function resetPeak(pid: number): void {
+  try {
+    // proc(5) clear_refs: 5 resets VmHWM.
+    writeFileSync(`/proc/${pid}/clear_refs`, '5');
+  } catch {
+    // The older peak stands: too high rather than too low.
+  }
+}
+
+/** The most memory one process has had resident; 0 when it is gone. */
+export function peakResidentBytes(pid: number): number {
+  try {
+    return Number(/^VmHWM:\s*(\d+) kB$/m.exec(readFileSync(`/proc/${pid}/status`, 'latin1'))?.[1] ?? 0) * 1024;
+  } catch {
+    return 0;
+  }
+}
+
+/** How many files a process started from here may open. */
+export function maxOpenFiles(): number {
+  const line = /^Max open files\s+\S+\s+(\S+)/m.exec(readFileSync('/proc/self/limits', 'latin1'));
+  return line?.[1] === 'unlimited' ? Number.POSITIVE_INFINITY : Number(line?.[1] ?? 1024);
+}
+
+/** How many files a process has open, sockets among them; 0 when it is gone. */
+export function openFiles(pid: number): number {
+  try {
+    return readdirSync(`/proc/${pid}/fd`).length;
+  } catch {
+    return 0;
+  }
+}
+
+/** Waits, at most ten seconds, until a process tree has used next to no CPU time for a fifth of a second. */
+export async function atRest(root: number): Promise<void> {
+  let before = treeUsage(root).cpuUs;
+  for (let tries = 0; tries < 50; tries++) {
+    await new Promise((resolve) => setTimeout(resolve, 200));
+    const after = treeUsage(root).cpuUs;
+    if (after - before <= 10_000) return;
+    before = after;
+  }
 }

@@ -1,21 +1,42 @@
 // One run as a table for people and as JSON for programs.
-import { readFileSync } from 'node:fs';
-import { cpus } from 'node:os';
-import { pinned } from './children.ts';
+import { atMost, type Bar, barText } from './bars.ts';
+import { machine, machineLine } from './machine.ts';
 import type { Measurement, Row } from './measure.ts';
 import type { Peer } from './peers/peer.ts';
 import { describeHead, type Scenario } from './scenario.ts';
+import { accountText } from './sink.ts';
+import { fixed, layOut } from './table.ts';
 
 /** The peers the others are compared with. */
-const baselines = { splice: 'bare splice', envoy: 'Envoy OpenTelemetry' } as const;
-
-const { version } = JSON.parse(readFileSync('package.json', 'utf8')) as { version: string };
+const baselines = { splice: 'bare splice', envoy: 'Envoy OpenTelemetry', envoyUntraced: 'Envoy' } as const;
 
 export interface Report {
   readonly scenario: Scenario;
   readonly seconds: number;
   readonly measurement: Measurement;
   readonly skipped: readonly Peer[];
+}
+
+/** The most CPU a request may take, as a share of each peer's, by scenario. */
+const limits: Readonly<Record<string, { full: number; onePercent: number; envoy?: number; envoyUntraced?: number }>> = {
+  h1: { full: 1.4, onePercent: 1.2 },
+  'h1-real': { full: 1.7, onePercent: 1.2, envoy: 0.42, envoyUntraced: 0.7 },
+};
+
+function bars(report: Report): Bar[] {
+  const limit = limits[report.scenario.name];
+  if (limit === undefined) return [];
+  const of = (name: string, baseline: string, most: number | undefined): Bar[] => {
+    const row = report.measurement.rows.find(({ peer }) => peer.name === name);
+    const value = row === undefined ? undefined : ratio(report, row, baseline);
+    return atMost(`CPU of ${name} to ${baseline}`, value, most);
+  };
+  return [
+    ...of('Tracecar 100 %', baselines.splice, limit.full),
+    ...of('Tracecar 100 %', baselines.envoy, limit.envoy),
+    ...of('Tracecar 100 %', baselines.envoyUntraced, limit.envoyUntraced),
+    ...of('Tracecar 1 %', baselines.splice, limit.onePercent),
+  ];
 }
 
 function ratio(report: Report, row: Row, baseline: string): number | undefined {
@@ -30,11 +51,7 @@ export function toJson(report: Report): unknown {
   const { names, bytes } = describeHead(scenario);
   return {
     scenario: scenario.name,
-    tracecarVersion: version,
-    nodeVersion: process.version,
-    cpu: cpus()[0]?.model ?? 'unknown',
-    cores: cpus().length,
-    proxyAloneOnOneCore: pinned,
+    ...machine(),
     generator: measurement.generator,
     upstream: measurement.upstream,
     secondsPerPeer: seconds,
@@ -58,6 +75,7 @@ export function toJson(report: Report): unknown {
         spans: account,
       };
     }),
+    bars: bars(report),
     skipped: skipped.map(({ name, missing }) => ({ name, why: missing })),
   };
 }
@@ -95,15 +113,12 @@ export function toText(report: Report): string {
     `${scenario.name}: ${scenario.summary}`,
     `${scenario.connections} keep-alive connections from ${measurement.generator}; upstream: ${measurement.upstream}`,
     `headers the load carries (${names.length}, ${bytes} bytes of head): ${names.join(', ')}`,
-    `${cpus().length} cores, ${cpus()[0]?.model ?? 'unknown CPU'}, Node ${process.version}; ${
-      pinned
-        ? 'the proxy alone on core 1, everything else on core 0'
-        : 'NOT pinned: taskset or a second core is missing'
-    }`,
+    machineLine(),
     `${measurement.rounds} rounds of ${fixed(seconds / measurement.rounds, 1)} s for each, taken in turn; medians`,
     '',
-    ...table([columns, ...rows]),
+    ...layOut([columns, ...rows], 2),
     '',
+    ...bars(report).map(barText),
     ...measurement.rows.flatMap(accountLine),
     ...skipped.map(({ name, missing }) => `left out: ${name} (${missing})`),
   ].join('\n');
@@ -112,24 +127,5 @@ export function toText(report: Report): string {
 function accountLine({ peer, account, spansReceived }: Row): string[] {
   if (spansReceived === undefined) return [];
   if (account === undefined) return [`spans of ${peer.name}: ${spansReceived} received by the sink`];
-  const { created, exported, dropped, queued, received, complete } = account;
-  const sum = `${created} created = ${exported} exported + ${dropped} dropped + ${queued} queued`;
-  return [
-    `spans of ${peer.name}: ${sum}; ${received} received by the sink: ${complete ? 'adds up' : 'DOES NOT ADD UP'}`,
-  ];
-}
-
-function fixed(value: number | undefined, digits: number): string {
-  return value === undefined ? '' : value.toFixed(digits);
-}
-
-/** Two text columns flush left, the figures flush right. */
-function table(rows: readonly (readonly string[])[]): string[] {
-  const widths = columns.map((_, column) => Math.max(...rows.map((row) => row[column]?.length ?? 0)));
-  return rows.map((row) =>
-    row
-      .map((cell, column) => (column < 2 ? cell.padEnd(widths[column] ?? 0) : cell.padStart(widths[column] ?? 0)))
-      .join('  ')
-      .trimEnd(),
-  );
+  return [accountText(peer.name, account)];
 }

@@ -21,7 +21,7 @@ export async function startUpstream(scenario: Scenario, folder: string): Promise
   }
   const port = await freePort();
   const file = path.join(folder, 'upstream.conf');
-  writeFileSync(file, nginxConfig(folder, port, `location / { return 200 "${scenario.responseBody}"; }`));
+  writeFileSync(file, nginxConfig(folder, port, `location / { return 200 "${scenario.responseBody}"; }`, '', 16_384));
   const child = start('upstream', 'load', [nginx, '-p', folder, '-c', file]);
   await awaitPort(child, port);
   return { name: 'nginx, answering from memory', port, child };

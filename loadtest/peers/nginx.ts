@@ -22,7 +22,13 @@ export const nginx: Peer = {
 };
 
 /** A complete nginx configuration that keeps all its files in `folder` and never closes an idle connection early. */
-export function nginxConfig(folder: string, port: number, location: string, upstream = ''): string {
+export function nginxConfig(
+  folder: string,
+  port: number,
+  location: string,
+  upstream = '',
+  workerConnections = 1024,
+): string {
   const temporary = ['client_body', 'proxy', 'fastcgi', 'uwsgi', 'scgi']
     .map((kind) => `  ${kind}_temp_path ${path.join(folder, `nginx-${port}-${kind}`)};`)
     .join('\n');
@@ -30,16 +36,18 @@ export function nginxConfig(folder: string, port: number, location: string, upst
 worker_processes 1;
 error_log stderr error;
 pid ${path.join(folder, `nginx-${port}.pid`)};
-events { worker_connections 1024; }
+events { worker_connections ${workerConnections}; }
 http {
 ${temporary}
   access_log off;
   default_type text/plain;
   keepalive_requests 1000000000;
   keepalive_timeout 600s;
+  client_header_timeout 600s;
+  client_body_timeout 600s;
   ${upstream}
   server {
-    listen 127.0.0.1:${port};
+    listen 127.0.0.1:${port} backlog=4096;
     ${location}
   }
 }

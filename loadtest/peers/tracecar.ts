@@ -1,7 +1,7 @@
 // The Tracecar sidecar in front of the upstream, exporting over OTLP/HTTP.
 import path from 'node:path';
-import { awaitLine, start, stop } from '../children.ts';
-import type { Peer, SpanCounters } from './peer.ts';
+import { awaitLine, type Child, start, stop } from '../children.ts';
+import type { Peer, RunningPeer, SpanCounters } from './peer.ts';
 
 const main = path.resolve('dist', 'cli', 'main.js');
 
@@ -12,6 +12,55 @@ interface Listening {
   readonly admin?: string;
 }
 
+/** Samples of the metrics page by name and labels, as they stand there. */
+export type Metrics = ReadonlyMap<string, number>;
+
+export interface RunningSidecar extends RunningPeer {
+  readonly child: Child;
+  /** The port in front of each target, in the order of the targets. */
+  readonly ports: readonly number[];
+  /** `host:port` of the admin pages. */
+  readonly admin: string;
+  metrics(): Promise<Metrics>;
+}
+
+export interface SidecarOptions {
+  readonly targetPorts: readonly number[];
+  readonly sinkPort: number;
+  /** Where the first pair listens; 0 chooses. */
+  readonly listenPort?: number;
+  readonly adminPort?: number;
+  readonly flags?: readonly string[];
+}
+
+/** Starts a sidecar with one inbound pair for each target. */
+export async function startSidecar(name: string, options: SidecarOptions): Promise<RunningSidecar> {
+  const flags = [
+    ...options.targetPorts.map((port, index) => {
+      const listenPort = index === 0 ? (options.listenPort ?? 0) : 0;
+      return `--inbound=127.0.0.1:${listenPort}=127.0.0.1:${port}`;
+    }),
+    `--admin=127.0.0.1:${options.adminPort ?? 0}`,
+    '--service=load',
+    `--otlp-endpoint=http://127.0.0.1:${options.sinkPort}`,
+    '--otlp-protocol=http/protobuf',
+    ...(options.flags ?? []),
+  ];
+  const child = start(name, 'proxy', [process.execPath, main, 'sidecar', ...flags], { LOG_LEVEL: 'info' });
+  const { ports, admin } = await awaitLine(child, 'stderr', readListening);
+  const metrics = async (): Promise<Metrics> => await readMetrics(admin);
+  return {
+    child,
+    port: ports[0] ?? 0,
+    ports,
+    admin,
+    pid: child.pid,
+    metrics,
+    spans: async () => spanCounters(await metrics()),
+    stop: async () => await stop(child),
+  };
+}
+
 /** The sidecar with `samplingPercent` of the traces recorded. */
 export function tracecar(samplingPercent: number): Peer {
   const name = `Tracecar ${samplingPercent} %`;
@@ -19,42 +68,37 @@ export function tracecar(samplingPercent: number): Peer {
     name,
     tracing: `${samplingPercent} %, OTLP/HTTP`,
     exports: true,
-    start: async ({ upstreamPort, sinkPort }) => {
-      const flags = [
-        `--inbound=127.0.0.1:0=127.0.0.1:${upstreamPort}`,
-        '--admin=127.0.0.1:0',
-        '--service=load',
-        `--otlp-endpoint=http://127.0.0.1:${sinkPort}`,
-        '--otlp-protocol=http/protobuf',
-        `--sampling-overall=${samplingPercent}`,
-      ];
-      const child = start(name, 'proxy', [process.execPath, main, 'sidecar', ...flags], { LOG_LEVEL: 'info' });
-      const { port, admin } = await awaitLine(child, 'stderr', readListening);
-      return {
-        port,
-        pid: child.pid,
-        spans: async () => await readCounters(admin),
-        stop: async () => await stop(child),
-      };
-    },
+    start: async ({ upstreamPort, sinkPort }) =>
+      await startSidecar(name, {
+        targetPorts: [upstreamPort],
+        sinkPort,
+        flags: [`--sampling-overall=${samplingPercent}`],
+      }),
   };
 }
 
-function readListening(line: string): { port: number; admin: string } | undefined {
+function readListening(line: string): { ports: number[]; admin: string } | undefined {
   if (!line.startsWith('{')) return undefined;
   const { msg, inbound, admin } = JSON.parse(line) as Listening;
-  const port = /:(\d+)=/.exec(inbound?.[0] ?? '')?.[1];
-  return msg === 'listening' && port !== undefined && admin !== undefined ? { port: Number(port), admin } : undefined;
+  const ports = (inbound ?? []).map((pair) => Number(/:(\d+)=/.exec(pair)?.[1]));
+  return msg === 'listening' && ports.length > 0 && admin !== undefined ? { ports, admin } : undefined;
 }
 
-async function readCounters(admin: string): Promise<SpanCounters> {
+async function readMetrics(admin: string): Promise<Metrics> {
   const response = await fetch(`http://${admin}/stats/prometheus`);
-  const text = await response.text();
+  const samples = new Map<string, number>();
+  for (const line of (await response.text()).split('\n')) {
+    const blank = line.lastIndexOf(' ');
+    if (blank > 0 && !line.startsWith('#')) samples.set(line.slice(0, blank), Number(line.slice(blank + 1)));
+  }
+  return samples;
+}
+
+function spanCounters(metrics: Metrics): SpanCounters {
   const sum = (metric: string): number =>
-    text
-      .split('\n')
-      .filter((line) => line.startsWith(`${metric} `) || line.startsWith(`${metric}{`))
-      .reduce((total, line) => total + Number(line.slice(line.lastIndexOf(' ') + 1)), 0);
+    [...metrics]
+      .filter(([name]) => name === metric || name.startsWith(`${metric}{`))
+      .reduce((total, [, value]) => total + value, 0);
   return {
     created: sum('tracecar_spans_created_total'),
     exported: sum('tracecar_spans_exported_total'),

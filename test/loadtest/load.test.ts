@@ -57,8 +57,15 @@ test('the CPU time of a process includes that of its children', { skip: process.
 });
 
 for (const [flags, message] of [
-  [['--scenario', 'h9'], /^load: unknown scenario "h9"; the scenarios are h1, h1-real\n$/],
+  [
+    ['--scenario', 'h9'],
+    /^load: unknown scenario "h9"; the scenarios are h1, h1-real, open-loop, churn, idle, throughput, rolling-stop, attacks, rss\n$/,
+  ],
   [['--seconds', 'many'], /^load: --seconds "many": a number from 5 to 600\n$/],
+  [['--rounds', '3'], /^load: --rounds: scenario h1 does not take it\n$/],
+  [['--scenario', 'churn', '--rate', '1.5'], /^load: --rate "1.5": a whole number from 1 to 20000\n$/],
+  [['--scenario', 'churn', '--rate', '5', '--rate', '6'], /^load: --rate is given more than once\n$/],
+  [['--scenario', 'attacks', '--only', 'rain'], /^load: --only "rain": it is one of slow-heads, slow-bodies, /],
   [['--bogus'], /^load: Unknown option '--bogus'\n$/],
 ] as const) {
   test(`${flags.join(' ')} is one line and exit 2`, () => {

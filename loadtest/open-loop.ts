@@ -1,0 +1,106 @@
+// Open-loop load: arrivals on a schedule, latency from the moment each was due. In Go where there is Go, else on Node.
+// Not wrk or h2load: they count from when a request was sent, so that a stalled proxy also stops the clock.
+import { execFileSync } from 'node:child_process';
+import { mkdirSync, writeFileSync } from 'node:fs';
+import path from 'node:path';
+import { awaitLine, findProgram, start, startProgram } from './children.ts';
+import { Histogram } from './histogram.ts';
+
+export interface OpenLoad {
+  readonly port: number;
+  /** At most so many connections at a time. */
+  readonly connections: number;
+  /** Requests per second; 0: the next as soon as a connection is free. */
+  readonly rate: number;
+  readonly seconds: number;
+  /** Seconds before the counted ones. */
+  readonly warmUp: number;
+  /** When above 0: ends after so many requests, whatever `seconds` says. */
+  readonly total: number;
+  /** A new connection for each request, which is to be closed by the server. */
+  readonly close: boolean;
+  /** Connects from 127.0.0.1 to 127.0.0.N in turn. */
+  readonly sources: number;
+  /** Raw requests, sent in turn. */
+  readonly requests: readonly string[];
+}
+
+export interface OpenLoadResult {
+  readonly sent: number;
+  readonly answered: number;
+  /** Failed requests by reason: connect, reset, closed early, status, write, timeout, unexpected bytes. */
+  readonly errors: Readonly<Record<string, number>>;
+  readonly failed: number;
+  readonly durationUs: number;
+  readonly latency: Histogram;
+  /** How late the generator itself was in sending. */
+  readonly late: Histogram;
+}
+
+export interface OpenLoop {
+  readonly name: string;
+  /** Runs one load to its end; answers that miss after ten seconds are failures. */
+  run(load: OpenLoad): Promise<OpenLoadResult>;
+}
+
+export const steadyLoad = { connections: 32, warmUp: 0.5, total: 0, close: false, sources: 1 } as const;
+
+/** The generator this machine can have; compiled into .cache, its settings written into `folder`. */
+export function createOpenLoop(folder: string): OpenLoop {
+  const compiled = compile();
+  let runs = 0;
+  return {
+    name: compiled === undefined ? 'own client on Node (no Go: it may send a millisecond late)' : 'own client in Go',
+    run: async (load) => {
+      runs += 1;
+      const file = path.join(folder, `open-loop-${runs}.json`);
+      writeFileSync(file, JSON.stringify(load));
+      const child =
+        compiled === undefined
+          ? startProgram('open-loop', 'load', 'programs/open-loop-client.js', file)
+          : start('open-loop', 'load', [compiled, file]);
+      return await awaitLine(child, 'stdout', readResult);
+    },
+  };
+}
+
+function compile(): string | undefined {
+  const go = findProgram('go');
+  if (go === undefined || process.env.LOAD_WITHOUT_GO !== undefined) return undefined;
+  mkdirSync('.cache', { recursive: true });
+  const program = path.resolve('.cache', 'open-loop');
+  const env = { ...process.env, GOTOOLCHAIN: 'local', GOFLAGS: '-mod=mod', GOWORK: 'off', CGO_ENABLED: '0' };
+  try {
+    execFileSync(go, ['build', '-o', program, '.'], { cwd: path.resolve('loadtest', 'open-loop'), env, stdio: 'pipe' });
+    return program;
+  } catch (error) {
+    process.stderr.write(
+      `load: the Go generator does not compile: ${String(error).split('\n').slice(0, 3).join(' ')}\n`,
+    );
+    return undefined;
+  }
+}
+
+interface Printed {
+  readonly sent: number;
+  readonly answered: number;
+  readonly errors: Readonly<Record<string, number>>;
+  readonly durationUs: number;
+  readonly maxUs: number;
+  readonly latency: readonly [number, number][];
+  readonly late: readonly [number, number][];
+}
+
+function readResult(line: string): OpenLoadResult | undefined {
+  if (!line.startsWith('{')) return undefined;
+  const { sent, answered, errors, durationUs, maxUs, latency, late } = JSON.parse(line) as Printed;
+  const failed = Object.values(errors).reduce((total, count) => total + count, 0);
+  return { sent, answered, errors, failed, durationUs, latency: histogram(latency, maxUs), late: histogram(late, 0) };
+}
+
+function histogram(pairs: readonly [number, number][], maxUs: number): Histogram {
+  const made = new Histogram();
+  made.addBuckets(pairs);
+  made.maxUs = maxUs;
+  return made;
+}

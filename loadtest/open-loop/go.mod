@@ -1,0 +1,3 @@
+module tracecar/loadtest/open-loop
+
+go 1.19
