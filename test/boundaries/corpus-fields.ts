@@ -15,7 +15,7 @@ const delimiters = Object.fromEntries([...'(),/;<=>?@[\\]{}"'].map((char) => [`a
 
 const names: Family = {
   name: 'field names that are none',
-  legal: false,
+  sound: false,
   cases: heads({
     ...delimiters,
     'a space before the colon': 'X : z\r\n',
@@ -35,7 +35,7 @@ const names: Family = {
 
 const tokenNames: Family = {
   name: 'field names',
-  legal: true,
+  sound: true,
   cases: heads({
     'every mark a token may have': "!#$%&'*+-.^_`|~: z\r\n",
     digits: '123: z\r\n',
@@ -53,13 +53,13 @@ const controls = [...Array.from({ length: 0x20 }, (_, byte) => byte), 0x7f].filt
 
 const badValues: Family = {
   name: 'control bytes in a field value',
-  legal: false,
+  sound: false,
   cases: heads(Object.fromEntries(controls.map((byte) => [hex(byte), `X: a${String.fromCharCode(byte)}b\r\n`]))),
 };
 
 const values: Family = {
   name: 'field values',
-  legal: true,
+  sound: true,
   cases: heads({
     empty: 'X:\r\n',
     'spaces only': 'X:   \r\n',
@@ -81,7 +81,7 @@ const smuggled = 'GET /b HTTP/1.1\r\nHost: h\r\n\r\n';
 
 const lineEnds: Family = {
   name: 'line ends',
-  legal: false,
+  sound: false,
   cases: {
     'bare LF everywhere': 'GET /a HTTP/1.1\nHost: h\nX: y\n\n',
     'bare LF after a field': having('X: y\nY: z\r\n'),
@@ -107,7 +107,7 @@ const lineEnds: Family = {
 
 const folds: Family = {
   name: 'obs-fold',
-  legal: false,
+  sound: false,
   cases: heads({
     'with a space': 'X: a\r\n b\r\n',
     'with a tab': 'X: a\r\n\tb\r\n',
@@ -124,7 +124,7 @@ const folds: Family = {
 
 const firstFolds: Family = {
   name: 'a fold in the first line',
-  legal: false,
+  sound: false,
   cases: {
     'before Host': 'GET /a HTTP/1.1\r\n Host: h\r\nX: a\r\n\r\n',
     'before a length': 'POST /a HTTP/1.1\r\n Content-Length: 5\r\nHost: h\r\n\r\n',
@@ -137,7 +137,7 @@ const hosted = (...lines: readonly string[]) => `GET /a HTTP/1.1\r\n${lines.map(
 
 const hosts: Family = {
   name: 'Host',
-  legal: true,
+  sound: true,
   cases: {
     missing: hosted('X: y'),
     'missing, no field at all': hosted(),
@@ -161,7 +161,7 @@ const hosts: Family = {
 
 const oversized: Family = {
   name: 'heads that are too much',
-  legal: false,
+  sound: ['15,000 bytes', '33,000 bytes', '64,000 bytes', '90 fields', '99 fields', '101 fields', '510 fields'],
   cases: heads({
     '15,000 bytes': `X: ${'a'.repeat(15_000)}\r\n`,
     '33,000 bytes': `X: ${'a'.repeat(33_000)}\r\n`,

@@ -12,13 +12,13 @@ const tokenMethods = ['PURGE', 'M-SEARCH', 'PROPFIND', 'X_Y.Z', '!#$%&', "'*+^`|
 
 const methods: Family = {
   name: 'methods',
-  legal: true,
+  sound: true,
   cases: lines(Object.fromEntries(tokenMethods.map((method) => [method, `${method} /a HTTP/1.1`]))),
 };
 
 const badMethods: Family = {
   name: 'methods that are none',
-  legal: false,
+  sound: false,
   cases: lines({
     empty: ' /a HTTP/1.1',
     'with parentheses': 'GE(T /a HTTP/1.1',
@@ -35,7 +35,7 @@ const badMethods: Family = {
 
 const versions: Family = {
   name: 'versions',
-  legal: false,
+  sound: false,
   cases: lines({
     none: 'GET /a',
     'none, with a space': 'GET /a ',
@@ -70,7 +70,7 @@ const versions: Family = {
 
 const spacing: Family = {
   name: 'spaces in the request line',
-  legal: false,
+  sound: false,
   cases: {
     ...lines({
       'two after the method': 'GET  /a HTTP/1.1',
@@ -96,7 +96,7 @@ const spacing: Family = {
 
 const targets: Family = {
   name: 'targets',
-  legal: true,
+  sound: true,
   cases: lines({
     'origin-form with a query': 'GET /a?b=c&d=%20 HTTP/1.1',
     'two slashes first': 'GET //a/b HTTP/1.1',
@@ -131,7 +131,7 @@ const targets: Family = {
 
 const badTargets: Family = {
   name: 'targets that are none',
-  legal: false,
+  sound: false,
   cases: lines({
     'with NUL': 'GET /a\0b HTTP/1.1',
     'with DEL': 'GET /a\x7fb HTTP/1.1',
@@ -146,7 +146,7 @@ const post = 'POST /a HTTP/1.1\r\nHost: h\r\nContent-Length: 2\r\n\r\nab';
 
 const leading: Family = {
   name: 'empty lines before a request',
-  legal: true,
+  sound: true,
   cases: {
     'one CRLF': `\r\n${get}`,
     'two CRLF': `\r\n\r\n${get}`,
@@ -161,7 +161,7 @@ const leading: Family = {
 
 const badLeading: Family = {
   name: 'other bytes before a request',
-  legal: false,
+  sound: false,
   cases: Object.fromEntries(
     Object.entries({
       LF: '\n',

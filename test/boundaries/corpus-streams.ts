@@ -13,7 +13,7 @@ const bodyMethods = ['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE', 'OPTIONS',
 
 const methodBodies: Family = {
   name: 'methods and bodies',
-  legal: true,
+  sound: true,
   cases: Object.fromEntries(
     bodyMethods.flatMap((method) => [
       [`${method} without a body`, request(method)],
@@ -27,7 +27,7 @@ const methodBodies: Family = {
 /** Bodies that look like something else. */
 const payloads: Family = {
   name: 'payloads',
-  legal: true,
+  sound: true,
   cases: {
     'a request': sized('POST', get),
     'two requests': sized('POST', get + get),
@@ -50,7 +50,7 @@ const payloads: Family = {
 
 const pipelines: Family = {
   name: 'pipelines',
-  legal: true,
+  sound: true,
   cases: {
     'two GETs': get + get,
     'twenty GETs': get.repeat(20),
@@ -70,7 +70,7 @@ const pipelines: Family = {
 /** A sound request in front of one that is in doubt: the doubt must not reach back. */
 const doubtBehind: Family = {
   name: 'a doubt behind sound requests',
-  legal: false,
+  sound: ['a body longer than its length', 'a body shorter by one'],
   cases: {
     'both framings': get + request('POST', 'Content-Length: 4\r\nTransfer-Encoding: chunked\r\n', `0\r\n\r\n${get}`),
     'two lengths': sized('POST', 'abcd') + request('POST', 'Content-Length: 4\r\nContent-Length: 5\r\n', 'abcd'),
@@ -106,7 +106,7 @@ const closings: Readonly<Record<string, string>> = {
 
 const ends: Family = {
   name: 'Connection, and more behind it',
-  legal: true,
+  sound: true,
   cases: {
     ...Object.fromEntries(
       Object.entries(closings).map(([name, lines]) => [`GET, ${name}`, request('GET', lines) + get]),
@@ -120,7 +120,7 @@ const ends: Family = {
 
 const http10: Family = {
   name: 'HTTP/1.0',
-  legal: true,
+  sound: true,
   cases: {
     alone: request('GET', '', '', '1.0'),
     'and more': request('GET', '', '', '1.0') + get,
@@ -142,7 +142,7 @@ const websocket =
 
 const expectations: Family = {
   name: 'Expect and Upgrade',
-  legal: true,
+  sound: true,
   cases: {
     '100-continue with a length': sized('POST', 'abcd', 'Expect: 100-continue\r\n') + get,
     '100-continue with chunks': chunked('POST', 'Expect: 100-continue\r\n') + get,
@@ -168,7 +168,18 @@ const connect = (lines = '', body = '', target = 'h:443') =>
 
 const tunnels: Family = {
   name: 'CONNECT',
-  legal: false,
+  sound: [
+    'alone',
+    'and a request',
+    'and bytes',
+    'with a length of zero',
+    'to a path',
+    'to an absolute target',
+    'without a port',
+    'behind a request',
+    'in lower case',
+    'with Upgrade',
+  ],
   cases: {
     alone: connect(),
     'and a request': connect() + get,

@@ -8,8 +8,8 @@ import { streamFamilies } from './corpus-streams.ts';
 /** Cases of one kind, by name: the bytes (as latin1) that stand in front of the probe. */
 export interface Family {
   readonly name: string;
-  /** Every case is a run of sound messages: Tracecar must read on to the probe, or to where the connection ends. */
-  readonly legal: boolean;
+  /** Whether there is no doubt in its cases, or the names of those without: these are read to their end, others are not. */
+  readonly sound: boolean | readonly string[];
   readonly cases: Readonly<Record<string, string>>;
 }
 
@@ -17,7 +17,7 @@ export interface Family {
 export interface BoundaryCase {
   readonly family: string;
   readonly name: string;
-  readonly legal: boolean;
+  readonly sound: boolean;
   /** The target of the last request, found nowhere else. */
   readonly probe: string;
   /** latin1, the probe included. */
@@ -34,8 +34,13 @@ const families: readonly Family[] = [
 
 /** Every case ends with a legal request of its own target, so that it shows where the messages before it ended. */
 export const corpus: readonly BoundaryCase[] = families
-  .flatMap(({ name: family, legal, cases }) =>
-    Object.entries(cases).map(([name, bytes]) => ({ family, name, legal, bytes })),
+  .flatMap(({ name: family, sound, cases }) =>
+    Object.entries(cases).map(([name, bytes]) => ({
+      family,
+      name,
+      sound: typeof sound === 'boolean' ? sound : sound.includes(name),
+      bytes,
+    })),
   )
   .map(({ bytes, ...rest }, number) => {
     const probe = `/probe-${number}`;

@@ -35,7 +35,7 @@ export function mutants(random: Random, count: number): BoundaryCase[] {
     return {
       family: 'mutants',
       name,
-      legal: false,
+      sound: false,
       probe,
       bytes: `${front}GET ${probe} HTTP/1.1\r\nHost: h\r\n\r\n`,
     };

@@ -58,12 +58,13 @@ function pieces(text: string, sizes: readonly number[]): string[] {
   return result;
 }
 
-test('what is sound is read to its end', () => {
-  const givenUp = corpus.filter(
-    (subject) => subject.legal && outcomeOf(subject, readByTracecar([subject.bytes])) === 'opaque',
-  );
+test('what is sound is read to its end, and nothing else is', () => {
+  const wrong = corpus.filter((subject) => {
+    const isOpaque = outcomeOf(subject, readByTracecar([subject.bytes])) === 'opaque';
+    return isOpaque === subject.sound;
+  });
   assert.deepEqual(
-    givenUp.map(({ family, name }) => `${family}: ${name}`),
+    wrong.map(({ family, name }) => `${family}: ${name}`),
     [],
   );
 });
