@@ -1,5 +1,5 @@
 // The connection to one origin server, for as long as the client's requests go there.
-import { connect, type Socket } from 'node:net';
+import { isIP, type Socket } from 'node:net';
 import type { Address } from '../../runtime/address.ts';
 import { nowMs } from '../clock.ts';
 import type { ConnectionEnd, ConnectionObserver } from '../connection-observer.ts';
@@ -7,10 +7,11 @@ import { Detection, type ObservedConnection } from '../detection.ts';
 import type { Exchange } from '../exchange.ts';
 import { SpanTemplate } from '../export/span-template.ts';
 import { Http1Observer } from '../http1-observer.ts';
-import { connectFailure, errorType } from '../socket-errors.ts';
+import { errorType } from '../socket-errors.ts';
 import { SocketWriter } from '../socket-writer.ts';
 import type { Protocol } from '../stats.ts';
 import type { Tracer } from '../tracer.ts';
+import { Upstream } from '../upstream.ts';
 import { ResponseGate } from './response-gate.ts';
 
 /** What is known of the client whose requests these are. */
@@ -22,6 +23,13 @@ export interface ProxyClient {
   admitsSpan(nowMs: number): boolean;
 }
 
+export interface OriginOptions {
+  /** What passes may be anything. */
+  readonly tunnel: boolean;
+  readonly connectTimeoutMs: number;
+  readonly maxHeadBytes: number;
+}
+
 /** What the origin's connection tells the client's. */
 export interface OriginEvents {
   /** Decides whether the connection may be used; it is closed when not. */
@@ -30,10 +38,8 @@ export interface OriginEvents {
   connectFailed(origin: Origin, reason: string): void;
   /** Bytes for the client; false when it takes less than comes. */
   toClient(data: string | Buffer): boolean;
-  /** A chunk has been read: answers may be complete. */
+  /** A chunk has been read, so answers may be complete; or there is room again, or no use for it. */
   progressed(): void;
-  /** There is room again, or nothing can be written any more. */
-  writable(): void;
   /** Bytes came that nobody asked for; they have been dropped. */
   unsolicited(): void;
   /** The origin has closed its side; `complete`: no answer was under way or waited for. */
@@ -48,7 +54,7 @@ export interface OriginEvents {
   faulted(error: unknown): void;
 }
 
-const keepAliveDelayMs = 30_000;
+const anyAddress = /^(?:0\.0\.0\.0|::)$/;
 /** Up to here a string is the cheaper carrier, above it a copy. */
 const maxStringBytes = 16 << 10;
 
@@ -63,15 +69,14 @@ export class Origin implements ObservedConnection {
   bytesFromClient = 0;
   bytesFromServer = 0;
   observer: ConnectionObserver;
-  connected = false;
   /** Nothing can be written any more. */
   deaf = false;
   roomAtOrigin = true;
   readonly #client: ProxyClient;
   readonly #events: OriginEvents;
+  readonly #upstream: Upstream;
   readonly #socket: Socket;
   readonly #writer: SocketWriter;
-  readonly #timer: NodeJS.Timeout;
   /** Undefined in a tunnel, where every byte passes. */
   readonly #gate: ResponseGate | undefined;
   readonly #http1: Http1Observer | undefined;
@@ -81,12 +86,10 @@ export class Origin implements ObservedConnection {
   #released = false;
   #end: ConnectionEnd | undefined;
 
-  /** Connects at once; `tunnel`: what passes may be anything. */
+  /** Connects at once. */
   constructor(
     target: Address,
-    tunnel: boolean,
-    connectTimeoutMs: number,
-    maxHeadBytes: number,
+    { tunnel, connectTimeoutMs, maxHeadBytes }: OriginOptions,
     client: ProxyClient,
     tracer: Tracer,
     events: OriginEvents,
@@ -108,8 +111,12 @@ export class Origin implements ObservedConnection {
         },
       });
     }
-    this.#timer = setTimeout(() => this.#connectFailed('timeout'), connectTimeoutMs);
-    this.#socket = this.#connect();
+    this.#upstream = new Upstream(target, connectTimeoutMs, proxyReadBuffer, {
+      data: (length) => this.#read(length),
+      connected: () => this.#connected(),
+      connectFailed: (reason) => this.#connectFailed(reason),
+    });
+    this.#socket = this.#upstream.socket;
     this.#writer = new SocketWriter(this.#socket, {
       drained: () => this.#writable(),
       failed: () => {
@@ -157,14 +164,16 @@ export class Origin implements ObservedConnection {
       upstreamPort: port,
       upstreamCluster: `outbound|${port}||${host}`,
     });
-    if (this.connected) this.#template = template;
+    if (this.#upstream.connected) this.#template = template;
     return template;
   }
 
-  /** Whether the connection leads to `port` of this machine on the address it came from. */
-  leadsBackTo(port: number): boolean {
-    const { remoteAddress, remotePort, localAddress } = this.#socket;
-    return remotePort === port && (remoteAddress === localAddress || remoteAddress?.startsWith('127.') === true);
+  /** Whether this machine's listener on `bound` is the other end. */
+  leadsTo(bound: Address): boolean {
+    const { remoteAddress = '', remotePort, localAddress } = this.#socket;
+    if (remotePort !== bound.port) return false;
+    const ownEnd = remoteAddress === localAddress || remoteAddress.startsWith('127.');
+    return ownEnd && (remoteAddress === bound.host || isIP(bound.host) === 0 || anyAddress.test(bound.host));
   }
 
   /** Request bytes as the client sent them, or a head as it goes on. */
@@ -197,9 +206,9 @@ export class Origin implements ObservedConnection {
   release(end: ConnectionEnd = { flag: '-', errorType: '' }, reset = false): void {
     if (this.#released) return;
     this.#released = true;
-    clearTimeout(this.#timer);
     this.observer.finish(this.#end ?? end);
-    if (reset) this.#socket.resetAndDestroy();
+    if (!this.#upstream.connected) this.#socket.destroy();
+    else if (reset) this.#socket.resetAndDestroy();
     else this.#socket.destroySoon();
     this.#socket.resume();
   }
@@ -249,26 +258,8 @@ export class Origin implements ObservedConnection {
   /** A PROXY header within a tunnel is between its two ends. */
   proxied(): void {}
 
-  #connect(): Socket {
-    const { host, port } = this.target;
-    return connect({
-      host,
-      port,
-      noDelay: true,
-      keepAlive: true,
-      keepAliveInitialDelay: keepAliveDelayMs,
-      allowHalfOpen: true,
-      onread: { buffer: proxyReadBuffer, callback: (length) => this.#read(length) },
-    });
-  }
-
   #watch(): void {
     const socket = this.#socket;
-    socket.on('connect', () => {
-      clearTimeout(this.#timer);
-      this.connected = true;
-      if (!this.#released && !this.#events.connected(this)) this.release(undefined, true);
-    });
     socket.on('end', () => {
       if (this.#released) return;
       const complete = !this.busy && this.#gate?.unread !== true;
@@ -277,22 +268,25 @@ export class Origin implements ObservedConnection {
       this.#events.ended(complete);
     });
     socket.on('error', (error) => {
-      if (this.connected) this.#end ??= { flag: 'UC', errorType: errorType(error) };
-      else this.#connectFailed(connectFailure(error));
+      this.#upstream.errored(error);
+      if (this.#upstream.connected) this.#end ??= { flag: 'UC', errorType: errorType(error) };
     });
     socket.on('close', (broken: boolean) => {
-      clearTimeout(this.#timer);
+      this.#upstream.closed();
       if (this.#released) return;
       this.#end ??= { flag: 'UC', errorType: '' };
       const wasDeaf = this.deaf;
       this.deaf = true;
-      if (this.connected) this.#events.closed(broken || wasDeaf, broken);
+      if (this.#upstream.connected) this.#events.closed(broken || wasDeaf, broken);
     });
   }
 
+  #connected(): void {
+    if (!this.#released && !this.#events.connected(this)) this.release(undefined, true);
+  }
+
   #connectFailed(reason: string): void {
-    if (this.connected || this.#released || this.#end !== undefined) return;
-    clearTimeout(this.#timer);
+    if (this.#released) return;
     this.deaf = true;
     this.#events.connectFailed(this, reason);
     this.#socket.destroy();
@@ -324,7 +318,7 @@ export class Origin implements ObservedConnection {
 
   #writable(): void {
     this.roomAtOrigin = true;
-    if (!this.#released) this.#events.writable();
+    if (!this.#released) this.#events.progressed();
   }
 }
 
