@@ -11,11 +11,11 @@ import { isInternalAddress } from './exclusions.ts';
 import { SpanTemplate } from './export/span-template.ts';
 import type { ConnectionDescription, OpenConnection } from './open-connection.ts';
 import { errorType } from './socket-errors.ts';
-import { SocketWriter } from './socket-writer.ts';
+import { SocketWriter, type WriterEvents } from './socket-writer.ts';
 import { readInto } from './static-reads.ts';
 import { bump, type Protocol } from './stats.ts';
 import type { Tracer } from './tracer.ts';
-import { Upstream } from './upstream.ts';
+import { Upstream, type UpstreamEvents } from './upstream.ts';
 
 export interface ConnectionOptions {
   readonly direction: Direction;
@@ -41,7 +41,7 @@ export function newConnectionId(): number {
   return ++lastId;
 }
 
-export class Connection implements ObservedConnection, OpenConnection {
+export class Connection implements ObservedConnection, OpenConnection, UpstreamEvents, WriterEvents {
   readonly id = newConnectionId();
   readonly startMs = nowMs();
   readonly options: ConnectionOptions;
@@ -96,20 +96,10 @@ export class Connection implements ObservedConnection, OpenConnection {
     this.internal = isInternalAddress(this.clientAddress);
     this.#allowance = new SpanAllowance(tracer.limits.maxSpansPerSecond);
     this.observer = new Detection(tracer, this);
-    this.#upstream = new Upstream(options.target, options.connectTimeoutMs, sharedReadBuffer, {
-      data: (length) => this.#serverBytes(length),
-      connected: () => {},
-      connectFailed: (reason) => this.#connectFailed(reason),
-    });
+    this.#upstream = new Upstream(options.target, options.connectTimeoutMs, sharedReadBuffer, this);
     this.#server = this.#upstream.socket;
-    this.#toClient = new SocketWriter(client, {
-      drained: () => this.#server.resume(),
-      failed: () => this.#server.resume(),
-    });
-    this.#toServer = new SocketWriter(this.#server, {
-      drained: () => this.#client.resume(),
-      failed: () => this.#becomeDeaf(),
-    });
+    this.#toClient = new SocketWriter(client, this.#upstream);
+    this.#toServer = new SocketWriter(this.#server, this);
     this.#watchClient();
     this.#watchServer();
   }
@@ -163,6 +153,41 @@ export class Connection implements ObservedConnection, OpenConnection {
     this.#ended('SI', 'idle_timeout');
     this.#client.destroy();
     this.#server.destroy();
+  }
+
+  // UpstreamEvents.
+
+  data(length: number): boolean {
+    this.bytesFromServer += length;
+    if (this.#answered) return true;
+    const room = this.#toClient.write(takeOut(sharedReadBuffer, length));
+    this.observer.serverData(sharedReadBuffer, length);
+    return room;
+  }
+
+  connected(): void {}
+
+  connectFailed(reason: string): void {
+    if (this.#cause !== undefined) return;
+    this.#ended('UF', `connection_${reason}`);
+    bump(this.#tracer.stats.of(this.options.direction).connectFailures, reason);
+    this.#becomeDeaf();
+    this.#server.destroy();
+    if (this.bytesFromClient > 0 || reason === 'timeout') this.#client.resetAndDestroy();
+    else {
+      this.#resetOnFirstBytes = true;
+      this.#lingerTimer = setTimeout(() => this.#resetClientSoon(), refusalGraceMs);
+    }
+  }
+
+  // WriterEvents: of what goes to the server.
+
+  drained(): void {
+    this.#client.resume();
+  }
+
+  failed(): void {
+    this.#becomeDeaf();
   }
 
   // ByteSink: request bytes on their way to the server.
@@ -241,6 +266,7 @@ export class Connection implements ObservedConnection, OpenConnection {
     });
     server.on('error', (error) => {
       if (this.#upstream.connected) this.#ended('UC', errorType(error));
+      else this.#upstream.errored(error);
     });
     server.on('close', (broken: boolean) => this.#serverClosed(broken));
   }
@@ -253,31 +279,10 @@ export class Connection implements ObservedConnection, OpenConnection {
     return this.#roomAtServer;
   }
 
-  #serverBytes(length: number): boolean {
-    this.bytesFromServer += length;
-    if (this.#answered) return true;
-    const room = this.#toClient.write(takeOut(sharedReadBuffer, length));
-    this.observer.serverData(sharedReadBuffer, length);
-    return room;
-  }
-
   /** The server takes nothing more; the client's bytes are still read, so that the answer can reach it. */
   #becomeDeaf(): void {
     this.#serverDeaf = true;
     this.#client.resume();
-  }
-
-  #connectFailed(reason: string): void {
-    if (this.#cause !== undefined) return;
-    this.#ended('UF', `connection_${reason}`);
-    bump(this.#tracer.stats.of(this.options.direction).connectFailures, reason);
-    this.#becomeDeaf();
-    this.#server.destroy();
-    if (this.bytesFromClient > 0 || reason === 'timeout') this.#client.resetAndDestroy();
-    else {
-      this.#resetOnFirstBytes = true;
-      this.#lingerTimer = setTimeout(() => this.#resetClientSoon(), refusalGraceMs);
-    }
   }
 
   /** Not from within a read of that socket. */
@@ -296,6 +301,7 @@ export class Connection implements ObservedConnection, OpenConnection {
 
   /** A reset is passed on as a reset, unless an early answer is still to reach a client that is busy sending. */
   #serverClosed(broken: boolean): void {
+    this.#upstream.closed();
     const client = this.#client;
     if (!client.destroyed && this.#upstream.connected) {
       if (broken && !this.observer.hasEarlyAnswer && this.#toClient.idle) client.resetAndDestroy();

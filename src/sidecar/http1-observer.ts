@@ -1,4 +1,5 @@
 // Reads along an HTTP/1 connection: joins its requests and responses to exchanges, and gives up cleanly when in doubt.
+import type { PayloadReader } from '../wire/http1/body-reader.ts';
 import type { Framing } from '../wire/http1/framing.ts';
 import type { HeadScanner } from '../wire/http1/head-scanner.ts';
 import { nowMs } from './clock.ts';
@@ -7,8 +8,8 @@ import type { ConnectionEnd, ConnectionObserver } from './connection-observer.ts
 import type { ObservedConnection } from './detection.ts';
 import { eventStreamReader } from './event-stream.ts';
 import { type Exchange, ExchangeQueue, type ResponseFlag } from './exchange.ts';
-import { RequestReader } from './http1-requests.ts';
-import { ResponseReader } from './http1-responses.ts';
+import { type RequestEvents, RequestReader } from './http1-requests.ts';
+import { type ResponseEvents, ResponseReader } from './http1-responses.ts';
 import { OpaqueObserver } from './opaque-observer.ts';
 import type { Tracer } from './tracer.ts';
 import { Tunnel } from './tunnel.ts';
@@ -16,7 +17,7 @@ import { Tunnel } from './tunnel.ts';
 /** More requests than this waiting for answers on one connection are no client's pipelining. */
 const maxPipelined = 1024;
 
-export class Http1Observer implements ConnectionObserver {
+export class Http1Observer implements ConnectionObserver, RequestEvents, ResponseEvents {
   readonly queue = new ExchangeQueue();
   readonly #tracer: Tracer;
   readonly #connection: ObservedConnection;
@@ -39,26 +40,8 @@ export class Http1Observer implements ConnectionObserver {
   constructor(tracer: Tracer, connection: ObservedConnection) {
     this.#tracer = tracer;
     this.#connection = connection;
-    this.#requests = new RequestReader(tracer.requestScanners, connection, {
-      opened: (head, framing, text, from) => this.#open(head, framing, text, from),
-      bodyRead: (payloadBytes) => {
-        this.#requesting!.requestBytes = payloadBytes;
-      },
-      ended: () => this.#requestEnded(),
-      notHttp: () => this.#notHttp(),
-      doubt: (reason) => this.#doubtfulRequest(reason),
-    });
-    this.#responses = new ResponseReader(tracer.responseScanners, {
-      pending: () => this.#awaitingResponse(),
-      ended: (exchange) => this.#responseEnded(exchange),
-      unsolicited: () => {
-        tracer.stats.unsolicitedResponses++;
-      },
-      tunnel: (exchange) => this.#becomeTunnel(exchange),
-      switchRefused: () => this.#requests.switchRefused(),
-      eventStream: eventStreamReader,
-      doubt: (reason) => this.#degrade(reason, 'UPE'),
-    });
+    this.#requests = new RequestReader(tracer.requestScanners, connection, this);
+    this.#responses = new ResponseReader(tracer.responseScanners, this);
   }
 
   get requestsOpen(): number {
@@ -168,11 +151,13 @@ export class Http1Observer implements ConnectionObserver {
   #sweepHead(now: number): void {
     const { headTimeoutMs } = this.#tracer.limits;
     if (!this.#slowHead.isTooSlow(this.#requests.inHead, this.requests, now, headTimeoutMs)) return;
-    this.#doubtfulRequest('head_timeout');
+    this.requestDoubt('head_timeout');
     if (!this.#refused) this.#requests.flush();
   }
 
-  #open(head: HeadScanner, framing: Framing, text: string, from: number): string | undefined {
+  // What the readers ask and tell.
+
+  requestOpened(head: HeadScanner, framing: Framing, text: string, from: number): string | undefined {
     if (!this.#known) this.#detected();
     if (this.queue.length >= maxPipelined) {
       this.#degrade('too_many_pipelined', 'DPE');
@@ -187,25 +172,45 @@ export class Http1Observer implements ConnectionObserver {
     return this.#tracer.open(exchange, head, text, from, this.#connection);
   }
 
-  #requestEnded(): void {
+  requestBodyRead(payloadBytes: number): void {
+    this.#requesting!.requestBytes = payloadBytes;
+  }
+
+  requestEnded(): void {
     const exchange = this.#requesting!;
     this.#requesting = undefined;
     exchange.requestDone = true;
     if (exchange.responseDone) this.#close();
   }
 
-  #awaitingResponse(): Exchange | undefined {
+  awaitingResponse(): Exchange | undefined {
     const first = this.queue.first;
     return first === undefined || first.responseDone ? undefined : first;
   }
 
-  #responseEnded(exchange: Exchange): void {
+  unsolicitedResponse(): void {
+    this.#tracer.stats.unsolicitedResponses++;
+  }
+
+  switchRefused(): void {
+    this.#requests.switchRefused();
+  }
+
+  eventStream(exchange: Exchange): PayloadReader {
+    return eventStreamReader(exchange);
+  }
+
+  responseDoubt(reason: string): void {
+    this.#degrade(reason, 'UPE');
+  }
+
+  responseEnded(exchange: Exchange): void {
     exchange.responseDone = true;
     // An early answer keeps its place until the request has ended too (R7).
     if (exchange.requestDone) this.#close();
   }
 
-  #becomeTunnel(exchange: Exchange): void {
+  becameTunnel(exchange: Exchange): void {
     this.#tunnel = new Tunnel(exchange);
     exchange.requestDone = true;
     this.#turnOpaque();
@@ -236,16 +241,16 @@ export class Http1Observer implements ConnectionObserver {
   }
 
   /** The first line is nobody's request line: another protocol when the connection begins with it, else a doubt. */
-  #notHttp(): void {
+  notHttp(): void {
     if (this.#known) {
-      this.#doubtfulRequest('not_http');
+      this.requestDoubt('not_http');
       return;
     }
     this.#turnOpaque();
     this.#connection.observe(new OpaqueObserver('opaque', this.#tracer, this.#connection));
   }
 
-  #doubtfulRequest(reason: string): void {
+  requestDoubt(reason: string): void {
     if (!this.#tracer.limits.strict) {
       this.#degrade(reason, 'DPE');
       return;

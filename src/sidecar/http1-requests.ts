@@ -17,15 +17,15 @@ export interface RequestEvents {
    * A head is complete and its framing certain. `text` is the head as latin1, of which `from` characters have gone on.
    * Returns the rest as it is to go on, or undefined to leave it and all that follows unread.
    */
-  opened(head: HeadScanner, framing: Framing, text: string, from: number): string | undefined;
+  requestOpened(head: HeadScanner, framing: Framing, text: string, from: number): string | undefined;
   /** Payload bytes of the request being read, so far. */
-  bodyRead(payloadBytes: number): void;
+  requestBodyRead(payloadBytes: number): void;
   /** The request has ended, its body included. */
-  ended(): void;
+  requestEnded(): void;
   /** What should be a request line is not even a bad one. `stop` must follow. */
   notHttp(): void;
   /** The request's framing is in doubt. `stop` or `drop` must follow. */
-  doubt(reason: string): void;
+  requestDoubt(reason: string): void;
 }
 
 /** Up to here a piece goes as text; what follows a head in the same chunk joins it in one write, whatever its size. */
@@ -147,10 +147,10 @@ export class RequestReader {
   #readBody(chunk: Buffer, at: number, end: number): void {
     const next = this.#body.read(chunk, at, end);
     if (this.#body.failed) {
-      this.#events.doubt('bad_request_body');
+      this.#events.requestDoubt('bad_request_body');
       return;
     }
-    this.#events.bodyRead(this.#body.payloadBytes);
+    this.#events.requestBodyRead(this.#body.payloadBytes);
     this.#committed = next;
     this.#join(chunk, at, next);
     if (this.#body.done) this.#ended();
@@ -201,10 +201,10 @@ export class RequestReader {
     const isConnect = text.startsWith('CONNECT ', head.methodStart);
     if (isConnect && (framing.contentLength > 0 || framing.chunked)) framing.doubt ??= 'connect_with_body';
     if (framing.doubt !== undefined) {
-      this.#events.doubt(framing.doubt);
+      this.#events.requestDoubt(framing.doubt);
       return undefined;
     }
-    const rest = this.#events.opened(head, framing, text, from);
+    const rest = this.#events.requestOpened(head, framing, text, from);
     if (rest === undefined) return undefined;
     if (framing.chunked) this.#body.startChunked();
     else this.#body.startLength(Math.max(0, framing.contentLength));
@@ -218,14 +218,14 @@ export class RequestReader {
 
   #ended(): void {
     this.#mode = this.#last || this.#switchPending ? Mode.unread : Mode.head;
-    this.#events.ended();
+    this.#events.requestEnded();
   }
 
   #doubtfulHead(scanner: HeadScanner, bytes: Buffer, at: number, end: number): void {
     const { doubt } = scanner;
     if (doubt === 'not_http' || (doubt === 'bad_request_line' && !looksLikeHttp(bytes, at, end))) {
       this.#events.notHttp();
-    } else this.#events.doubt(doubt);
+    } else this.#events.requestDoubt(doubt);
   }
 }
 

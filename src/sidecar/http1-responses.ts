@@ -9,19 +9,19 @@ import type { ScannerPool } from './scanner-pool.ts';
 /** What the reader asks and tells. */
 export interface ResponseEvents {
   /** The first exchange still without a final response. */
-  pending(): Exchange | undefined;
+  awaitingResponse(): Exchange | undefined;
   /** The response has ended, its body included. */
-  ended(exchange: Exchange): void;
+  responseEnded(exchange: Exchange): void;
   /** A response nobody asked for: no span. */
-  unsolicited(): void;
+  unsolicitedResponse(): void;
   /** 101 to an upgrade, or 2xx to CONNECT: the connection is a tunnel from here on. */
-  tunnel(exchange: Exchange): void;
+  becameTunnel(exchange: Exchange): void;
   /** CONNECT or an upgrade got another answer: HTTP goes on. */
   switchRefused(): void;
   /** The body is `text/event-stream`: what is to read it along. */
   eventStream(exchange: Exchange): PayloadReader;
   /** The response's framing is in doubt. */
-  doubt(reason: string): void;
+  responseDoubt(reason: string): void;
 }
 
 const Mode = { head: 0, body: 1, over: 2 } as const;
@@ -63,7 +63,7 @@ export class ResponseReader {
   serverClosed(): void {
     if (this.#mode !== Mode.body || !this.#body.untilClose) return;
     this.#mode = Mode.over;
-    if (this.#exchange !== undefined) this.#events.ended(this.#exchange);
+    if (this.#exchange !== undefined) this.#events.responseEnded(this.#exchange);
   }
 
   #readBody(bytes: Buffer, at: number, length: number): number {
@@ -100,7 +100,7 @@ export class ResponseReader {
 
   #headComplete(scanner: HeadScanner, bytes: Buffer, base: number): void {
     const { statusCode: status, minorVersion } = scanner;
-    const exchange = this.#events.pending();
+    const exchange = this.#events.awaitingResponse();
     framing.readFrom(scanner, bytes, base);
     // Streams of events have no length in their heads.
     const isEventStream = framing.contentLength < 0 && exchange !== undefined && saysEventStream(scanner, bytes, base);
@@ -119,18 +119,18 @@ export class ResponseReader {
     }
     exchange.status = status;
     this.#mode = Mode.over;
-    this.#events.tunnel(exchange);
+    this.#events.becameTunnel(exchange);
   }
 
   #final(status: number, minorVersion: number, exchange: Exchange | undefined): void {
     this.#exchange = exchange;
-    if (exchange === undefined) this.#events.unsolicited();
+    if (exchange === undefined) this.#events.unsolicitedResponse();
     else {
       exchange.status = status;
       if (exchange.method === 'CONNECT') {
         if (status < 300) {
           this.#mode = Mode.over;
-          this.#events.tunnel(exchange);
+          this.#events.becameTunnel(exchange);
           return;
         }
         this.#events.switchRefused();
@@ -153,12 +153,12 @@ export class ResponseReader {
     const exchange = this.#exchange;
     this.#exchange = undefined;
     this.#mode = this.#closes ? Mode.over : Mode.head;
-    if (exchange !== undefined) this.#events.ended(exchange);
+    if (exchange !== undefined) this.#events.responseEnded(exchange);
   }
 
   #stop(reason: string, result: number): number {
     this.#mode = Mode.over;
-    this.#events.doubt(reason);
+    this.#events.responseDoubt(reason);
     return result;
   }
 }

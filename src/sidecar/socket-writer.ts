@@ -5,7 +5,9 @@ type Done = (error?: Error | null) => void;
 
 /** libuv's write request, as node:net itself makes one for each write. */
 interface WriteRequest {
-  oncomplete: (status: number) => void;
+  oncomplete: (this: WriteRequest, status: number) => void;
+  /** Whose write it is. */
+  writer?: SocketWriter;
   /** Keeps the bytes of a pending write alive. */
   buffer?: Buffer;
 }
@@ -53,16 +55,13 @@ export class SocketWriter {
   readonly #socket: Socket;
   readonly #events: WriterEvents;
   #failed = false;
+  #streamReady = false;
   /** Direct writes that libuv has not finished. */
   #pending = 0;
 
   constructor(socket: Socket, events: WriterEvents) {
     this.#socket = socket;
     this.#events = events;
-    // Strings here are bytes; said once, it is not checked at each write.
-    socket.setDefaultEncoding('latin1');
-    socket.on('drain', () => events.drained());
-    this.#containStreamErrors();
   }
 
   /** Whether everything written so far is with the kernel. */
@@ -76,8 +75,13 @@ export class SocketWriter {
     const socket = this.#socket;
     const handle =
       binding === undefined || socket.connecting || socket.writableLength > 0 ? undefined : handleOf(socket);
-    if (handle === undefined || !socket.writable) return socket.writable ? socket.write(data) : true;
+    if (handle === undefined || !socket.writable) return socket.writable ? this.#writeByStream(data) : true;
     return this.#writeDirectly(handle, data);
+  }
+
+  #writeByStream(data: string | Buffer): boolean {
+    if (!this.#streamReady) this.#prepareStream();
+    return this.#socket.write(data);
   }
 
   #writeDirectly(handle: StreamHandle, data: string | Buffer): boolean {
@@ -90,16 +94,18 @@ export class SocketWriter {
     }
     if (!binding!.isPending()) return this.#pending === 0;
     if (typeof data !== 'string') request.buffer = data;
-    request.oncomplete = this.#completed;
+    request.writer = this;
+    request.oncomplete = completed;
     this.#pending++;
     return false;
   }
 
-  readonly #completed = (status: number): void => {
+  /** libuv has finished a write that it could not do at once. */
+  completed(status: number): void {
     this.#pending--;
     if (status < 0) this.#fail();
     if (this.#pending === 0 && !this.#socket.destroyed) this.#events.drained();
-  };
+  }
 
   #fail(): void {
     if (this.#failed) return;
@@ -107,9 +113,16 @@ export class SocketWriter {
     if (!this.#socket.destroyed) this.#events.failed();
   }
 
-  /** The same for what goes by the stream: bytes written while connecting, and all bytes where nothing else is to be had. */
-  #containStreamErrors(): void {
+  /**
+   * Makes the stream's way as this one: bytes written while connecting go there, and all bytes where nothing else is to
+   * be had. Done when it is first needed, which for most sockets is never.
+   */
+  #prepareStream(): void {
+    this.#streamReady = true;
     const socket = this.#socket;
+    // Strings here are bytes; said once, it is not checked at each write.
+    socket.setDefaultEncoding('latin1');
+    socket.on('drain', () => this.#events.drained());
     const write = socket._write;
     const writev = socket._writev;
     // The stream has at most one write under way, so its callback needs no closure of its own.
@@ -130,6 +143,10 @@ export class SocketWriter {
       else writev.call(socket, chunks, contained);
     };
   }
+}
+
+function completed(this: WriteRequest, status: number): void {
+  this.writer!.completed(status);
 }
 
 function handleOf(socket: Socket): StreamHandle | undefined {

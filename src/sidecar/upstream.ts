@@ -2,6 +2,7 @@
 import { connect, type Socket } from 'node:net';
 import type { Address } from '../runtime/address.ts';
 import { connectFailure } from './socket-errors.ts';
+import type { WriterEvents } from './socket-writer.ts';
 
 export const keepAliveDelayMs = 30_000;
 
@@ -13,11 +14,11 @@ export interface UpstreamEvents {
   connectFailed(reason: string): void;
 }
 
-export class Upstream {
+export class Upstream implements WriterEvents {
   readonly socket: Socket;
   connected = false;
   #over = false;
-  readonly #timer: NodeJS.Timeout;
+  #timer: NodeJS.Timeout | undefined;
   readonly #events: UpstreamEvents;
 
   /** Begins to connect; what is written meanwhile goes as soon as that is done. */
@@ -33,19 +34,42 @@ export class Upstream {
       allowHalfOpen: true,
       onread: { buffer: readBuffer, callback: (length) => events.data(length) },
     });
-    this.socket.on('connect', () => {
-      clearTimeout(this.#timer);
+    this.socket.once('connect', () => {
+      this.#stopTimer();
       this.connected = true;
       events.connected();
     });
-    this.socket.on('error', (error) => this.#failed(connectFailure(error)));
-    this.socket.on('close', () => clearTimeout(this.#timer));
+  }
+
+  // The writer of the other side: what is read here goes there.
+
+  drained(): void {
+    this.socket.resume();
+  }
+
+  failed(): void {
+    this.socket.resume();
+  }
+
+  /** To be called with each `error` of the socket; one after `connected` is the caller's business. */
+  errored(error: unknown): void {
+    this.#failed(connectFailure(error));
+  }
+
+  /** To be called when the socket has closed. */
+  closed(): void {
+    this.#stopTimer();
+  }
+
+  #stopTimer(): void {
+    clearTimeout(this.#timer);
+    this.#timer = undefined;
   }
 
   #failed(reason: string): void {
     if (this.connected || this.#over) return;
     this.#over = true;
-    clearTimeout(this.#timer);
+    this.#stopTimer();
     this.#events.connectFailed(reason);
   }
 }
