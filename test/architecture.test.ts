@@ -3,9 +3,11 @@ import assert from 'node:assert/strict';
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import path from 'node:path';
 import test from 'node:test';
+import type { Command } from 'commander';
 import { define as defineCollector } from '../src/cli/collector.ts';
 import { define as defineDemo } from '../src/cli/demo.ts';
 import { define as defineDoctor } from '../src/cli/doctor.ts';
+import { define as defineRun } from '../src/cli/run.ts';
 import { define as defineSidecar } from '../src/cli/sidecar.ts';
 
 const root = path.dirname(import.meta.dirname);
@@ -109,8 +111,13 @@ test('the README lists every flag of every command, and no other', () => {
   const readme = readFileSync(path.join(root, 'README.md'), 'utf8');
   const chapter = /## Commands\n([\s\S]*?)\n## /.exec(readme)?.[1] ?? '';
   const listed = [...chapter.matchAll(/^\| `(--[a-z-]+)/gm)].map(([, flag = '']) => flag);
-  const defined = [defineSidecar(), defineCollector(), defineDemo(), defineDoctor()].flatMap(({ options }) =>
-    options.map(({ long }) => String(long)),
-  );
+  const flagsOf = ({ options }: Command) => options.map(({ long }) => String(long));
+  const sidecar = flagsOf(defineSidecar());
+  const defined = [
+    ...sidecar,
+    ...[defineCollector(), defineDemo(), defineDoctor()].flatMap(flagsOf),
+    // `run` takes those of `sidecar` as well, which are listed once.
+    ...flagsOf(defineRun()).filter((flag) => !sidecar.includes(flag)),
+  ];
   assert.deepEqual(listed.toSorted(), defined.toSorted());
 });
