@@ -39,6 +39,8 @@ export interface ObserverEvents {
   detected(protocol: Protocol): void;
   /** From the next bytes on, this observer reads along. */
   observe(observer: ConnectionObserver): void;
+  /** Nothing has been asked for a while: what can be made again may go. */
+  rested(): void;
   /** Nothing more will be read here: bytes pass unread from now on. */
   degraded(reason: string): void;
   /** `--strict`: nothing more goes to the server; the client is answered once what was asked before is. */

@@ -216,6 +216,10 @@ export class Connection implements ObservedConnection, OpenConnection, UpstreamE
     this.#template = undefined;
   }
 
+  rested(): void {
+    this.#template = undefined;
+  }
+
   refused(reason: string): void {
     this.degradedReason = reason;
     bump(this.#tracer.stats.refusedRequests, reason);

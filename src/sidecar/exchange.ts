@@ -83,6 +83,11 @@ export class ExchangeQueue {
   #free: Exchange | undefined;
   length = 0;
 
+  /** Forgets the exchanges kept for reuse, and the heads whose pieces they hold. */
+  trim(): void {
+    this.#free = undefined;
+  }
+
   /** Appends a cleared exchange. */
   push(): Exchange {
     const exchange = this.#free ?? new Exchange();

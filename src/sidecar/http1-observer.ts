@@ -35,6 +35,9 @@ export class Http1Observer implements ConnectionObserver, RequestEvents, Respons
   #refused = false;
   #refusalStatus = 0;
   readonly #slowHead = new SlowHeadWatch();
+  /** Requests at the last sweep, and whether what an idle connection can do without has gone. */
+  #sweptRequests = -1;
+  #rested = false;
   requests = 0;
 
   constructor(tracer: Tracer, connection: ObservedConnection) {
@@ -123,6 +126,7 @@ export class Http1Observer implements ConnectionObserver, RequestEvents, Respons
   sweep(now: number): void {
     try {
       this.#sweepHead(now);
+      this.#sweepMemory();
       for (let exchange = this.queue.first; exchange !== undefined; exchange = exchange.next) {
         this.#tracer.continue(exchange, this.#connection, now);
       }
@@ -155,6 +159,16 @@ export class Http1Observer implements ConnectionObserver, RequestEvents, Respons
     if (!this.#refused) this.#requests.flush();
   }
 
+  /** A connection without a request since the last look keeps nothing that the next one can make again. */
+  #sweepMemory(): void {
+    const isIdle = this.queue.length === 0 && this.#sweptRequests === this.requests;
+    this.#sweptRequests = this.requests;
+    if (!isIdle || this.#rested) return;
+    this.#rested = true;
+    this.queue.trim();
+    this.#connection.rested();
+  }
+
   // What the readers ask and tell.
 
   requestOpened(head: HeadScanner, framing: Framing, text: string, from: number): string | undefined {
@@ -168,6 +182,7 @@ export class Http1Observer implements ConnectionObserver, RequestEvents, Respons
     exchange.upgradeAsked = framing.hasUpgrade && framing.connectionUpgrade;
     exchange.webSocketAsked = exchange.upgradeAsked && /\r\nupgrade:[ \t]*websocket[ \t]*\r\n/i.test(text);
     this.#requesting = exchange;
+    this.#rested = false;
     this.requests++;
     return this.#tracer.open(exchange, head, text, from, this.#connection);
   }

@@ -94,6 +94,7 @@ export class Observed {
         this.observer = observer;
       },
       degraded: (reason) => this.degraded.push(reason),
+      rested: () => {},
       refused: (reason) => this.refused.push(reason),
       answerRefusal: (status) => this.answers.push(status),
       destroy: () => this.answers.push(0),

@@ -233,6 +233,10 @@ export class Origin implements ObservedConnection {
     this.observer = observer;
   }
 
+  rested(): void {
+    this.#template = undefined;
+  }
+
   degraded(reason: string): void {
     this.#opaque = true;
     this.#gate?.giveUp();
