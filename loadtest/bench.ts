@@ -1,13 +1,9 @@
 // The surroundings of a study: the upstream, the sink and the peers, started in order and taken down again.
 import { stop } from './children.ts';
-import { nodePeer, type Peer, type RunningPeer } from './peers/peer.ts';
-import { tracecar } from './peers/tracecar.ts';
+import type { Peer, RunningPeer } from './peers/peer.ts';
 import { describeHead, encodeRequest, type Scenario, scenarios } from './scenario.ts';
 import { accountText, receivedBy, settle, startSink } from './sink.ts';
 import { startUpstream } from './upstream.ts';
-
-export const splice = nodePeer('bare splice', 'programs/splice.js');
-export const tracecarFull = tracecar(100);
 
 /** A peer that runs, with its place in the sink. */
 export interface Contender {

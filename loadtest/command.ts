@@ -1,5 +1,6 @@
 // Reads the command line: which scenario, with which of its numbers.
 import { parseArgs } from 'node:util';
+import { peers } from './peers/all.ts';
 import { type Scenario, scenarios } from './scenario.ts';
 import { attacks } from './studies/attacks.ts';
 import { churn } from './studies/churn.ts';
@@ -24,6 +25,8 @@ export interface ChosenComparison {
   readonly kind: 'comparison';
   readonly scenario: Scenario;
   readonly seconds: number;
+  /** The names of the peers to run. */
+  readonly parts: readonly string[];
   readonly json: boolean;
 }
 
@@ -36,6 +39,7 @@ const comparisonSeconds: Flag = {
   meaning: 'measured seconds for each proxy, split over five rounds',
 };
 
+const peerNames = peers.map(({ name }) => name);
 const text = { type: 'string', multiple: true } as const;
 
 /**
@@ -63,16 +67,17 @@ export function parseCommand(args: readonly string[]): Chosen | string {
   const { json } = values;
   const scenario = scenarios.find(({ name }) => name === values.scenario);
   const study = studies.find(({ name }) => name === values.scenario);
-  const parts = readParts(values.scenario, study?.parts ?? [], values.only);
+  const known = scenario === undefined ? (study?.parts ?? []) : peerNames;
+  const parts = readParts(values.scenario, known, values.only);
   if (scenario !== undefined) {
     const numbers = readNumbers(scenario.name, { seconds: comparisonSeconds }, given);
-    return { kind: 'comparison', scenario, seconds: numbers.get('seconds')?.[0] ?? 10, json };
+    return { kind: 'comparison', scenario, seconds: numbers.get('seconds')?.[0] ?? 10, parts, json };
   }
   if (study !== undefined) {
     return { kind: 'study', study, values: readNumbers(study.name, study.flags, given), parts, json };
   }
-  const known = [...scenarios, ...studies].map(({ name }) => name).join(', ');
-  throw new Error(`unknown scenario "${values.scenario}"; the scenarios are ${known}`);
+  const all = [...scenarios, ...studies].map(({ name }) => name).join(', ');
+  throw new Error(`unknown scenario "${values.scenario}"; the scenarios are ${all}`);
 }
 
 function readParts(scenario: string, known: readonly string[], only: readonly string[] | undefined): readonly string[] {
@@ -109,7 +114,12 @@ function readNumber(name: string, { min, max }: Flag, given: string): number {
 
 function usage(): string {
   const all = [...scenarios, ...studies];
-  const comparisons = scenarios.map((scenario) => ({ ...scenario, flags: { seconds: comparisonSeconds } }));
+  const comparisons = scenarios.map(({ name, summary }) => ({
+    name,
+    summary,
+    flags: { seconds: comparisonSeconds },
+    parts: peerNames,
+  }));
   const blocks = [...comparisons, ...studies].map((one) => {
     const { name, summary, flags } = one;
     const parts =

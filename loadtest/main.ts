@@ -2,28 +2,12 @@
 import { chmodSync, existsSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
-import { type Chosen, type ChosenStudy, parseCommand } from './command.ts';
+import { type Chosen, type ChosenComparison, type ChosenStudy, parseCommand } from './command.ts';
 import { measure } from './measure.ts';
-import { envoys } from './peers/envoy.ts';
-import { haproxy } from './peers/haproxy.ts';
-import { nginx } from './peers/nginx.ts';
-import { direct, nodePeer, type Peer } from './peers/peer.ts';
-import { tracecar } from './peers/tracecar.ts';
+import { peers } from './peers/all.ts';
 import { toJson, toText } from './report.ts';
-import type { Scenario } from './scenario.ts';
 import { createContext } from './study.ts';
 import { studyToJson, studyToText } from './study-report.ts';
-
-const peers: readonly Peer[] = [
-  direct,
-  nodePeer('bare splice', 'programs/splice.js'),
-  tracecar(100),
-  tracecar(1),
-  nodePeer('http-proxy', 'programs/http-proxy.js'),
-  nginx,
-  haproxy,
-  ...envoys,
-];
 
 /** Exits with one line and code 2 on a flag that cannot be used. */
 function readCommand(): Chosen {
@@ -46,13 +30,17 @@ function progress(what: string): void {
   if (process.stderr.isTTY) process.stderr.write(`\r\u001b[K${what}`);
 }
 
+const quoted = process.argv.slice(2).map((arg) => (/\s/.test(arg) ? `'${arg}'` : arg));
+const command = ['npm run load --', ...quoted].join(' ');
+
 /** The scenarios that compare every peer; false when the spans of one do not add up. */
-async function runComparison(scenario: Scenario, seconds: number, json: boolean): Promise<boolean> {
-  const present = peers.filter(({ missing }) => missing === undefined);
-  const skipped = peers.filter(({ missing }) => missing !== undefined);
+async function runComparison({ scenario, seconds, parts, json }: ChosenComparison): Promise<boolean> {
+  const wanted = peers.filter(({ name }) => parts.includes(name));
+  const present = wanted.filter(({ missing }) => missing === undefined);
+  const skipped = wanted.filter(({ missing }) => missing !== undefined);
   const measurement = await measure(scenario, present, seconds, folder, progress);
   progress('');
-  const report = { scenario, seconds, measurement, skipped };
+  const report = { scenario, command, seconds, measurement, skipped };
   process.stdout.write(json ? `${JSON.stringify(toJson(report))}\n` : `${toText(report)}\n`);
   const unaccounted = measurement.rows.filter(({ account }) => account?.complete === false);
   for (const { peer } of unaccounted) process.stderr.write(`load: the spans of ${peer.name} do not add up\n`);
@@ -63,7 +51,6 @@ async function runComparison(scenario: Scenario, seconds: number, json: boolean)
 async function runStudy({ study, values, parts, json }: ChosenStudy): Promise<boolean> {
   const report = await study.run(createContext(values, parts, folder, progress));
   progress('');
-  const command = ['npm run load --', ...process.argv.slice(2)].join(' ');
   const text = json ? JSON.stringify(studyToJson(study, values, command, report)) : studyToText(study, command, report);
   process.stdout.write(`${text}\n`);
   for (const fault of report.faults) process.stderr.write(`load: ${fault}\n`);
@@ -77,8 +64,7 @@ process.once('exit', () => rmSync(folder, { recursive: true, force: true }));
 // Servers started by root work as another user.
 chmodSync(folder, 0o755);
 
-const clean = await (chosen.kind === 'study'
-  ? runStudy(chosen)
-  : runComparison(chosen.scenario, chosen.seconds, chosen.json)
-).catch((error: unknown) => fail(1, error));
+const clean = await (chosen.kind === 'study' ? runStudy(chosen) : runComparison(chosen)).catch((error: unknown) =>
+  fail(1, error),
+);
 process.exit(clean ? 0 : 1);

@@ -17,6 +17,7 @@ const warmUpSeconds = 1;
 interface Window extends LoadResult {
   readonly cpuUs: number;
   readonly residentBytes: number;
+  readonly workerBytes: number;
 }
 
 export interface Row {
@@ -29,6 +30,8 @@ export interface Row {
   /** Undefined for `direct`. */
   readonly cpuUsPerRequest: number | undefined;
   readonly residentBytes: number | undefined;
+  /** The largest process alone, where there is more than one. */
+  readonly workerBytes: number | undefined;
   /** Spans the sink counted, for peers that export. */
   readonly spansReceived: number | undefined;
   readonly account: Account | undefined;
@@ -86,6 +89,7 @@ async function oneWindow({ pid }: RunningPeer, load: () => Promise<LoadResult>):
     ...result,
     cpuUs: (after?.cpuUs ?? 0) - (before?.cpuUs ?? 0),
     residentBytes: after?.residentBytes ?? 0,
+    workerBytes: after?.worker.residentBytes ?? 0,
   };
 }
 
@@ -101,6 +105,7 @@ function summarize(peer: Peer, windows: readonly Window[], account: Account | un
     p99Ms: of((window) => window.p99Us / 1000),
     cpuUsPerRequest: isProcess ? of((window) => window.cpuUs / window.requests) : undefined,
     residentBytes: isProcess ? of((window) => window.residentBytes) : undefined,
+    workerBytes: isProcess ? of((window) => window.workerBytes) : undefined,
     spansReceived: peer.exports ? received : undefined,
     account,
   };

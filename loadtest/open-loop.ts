@@ -33,7 +33,7 @@ export interface OpenLoadResult {
   readonly failed: number;
   readonly durationUs: number;
   readonly latency: Histogram;
-  /** How late the generator itself was in sending. */
+  /** How late the generator noticed that a request was due; a wait for a free connection is not in it. */
   readonly late: Histogram;
 }
 
@@ -44,6 +44,14 @@ export interface OpenLoop {
 }
 
 export const steadyLoad = { connections: 32, warmUp: 0.5, total: 0, close: false, sources: 1 } as const;
+
+const heatSeconds = 3;
+
+/** Loads a proxy as fast as it answers, at most `seconds`: what runs on a JIT is then compiled. */
+export async function heat(generator: OpenLoop, port: number, seconds: number): Promise<void> {
+  const requests = ['GET / HTTP/1.1\r\nhost: 127.0.0.1\r\n\r\n'];
+  await generator.run({ ...steadyLoad, port, rate: 0, seconds: Math.min(heatSeconds, seconds), warmUp: 0, requests });
+}
 
 /** The generator this machine can have; compiled into .cache, its settings written into `folder`. */
 export function createOpenLoop(folder: string): OpenLoop {

@@ -12,6 +12,7 @@ const baselines = { splice: 'bare splice', envoy: 'Envoy OpenTelemetry', envoyUn
 
 export interface Report {
   readonly scenario: Scenario;
+  readonly command: string;
   readonly seconds: number;
   readonly measurement: Measurement;
   readonly skipped: readonly Peer[];
@@ -47,10 +48,11 @@ function ratio(report: Report, row: Row, baseline: string): number | undefined {
 
 /** The whole run as one object; times and sizes carry their units in their names. */
 export function toJson(report: Report): unknown {
-  const { scenario, seconds, measurement, skipped } = report;
+  const { scenario, command, seconds, measurement, skipped } = report;
   const { names, bytes } = describeHead(scenario);
   return {
     scenario: scenario.name,
+    command,
     ...machine(),
     generator: measurement.generator,
     upstream: measurement.upstream,
@@ -90,12 +92,13 @@ const columns = [
   'p50 ms',
   'p99 ms',
   'RSS MB',
+  'worker MB',
   'errors',
 ];
 
 /** The whole run as text: what the load was, one line per proxy, the account of the sidecars' spans. */
 export function toText(report: Report): string {
-  const { scenario, seconds, measurement, skipped } = report;
+  const { scenario, command, seconds, measurement, skipped } = report;
   const { names, bytes } = describeHead(scenario);
   const rows = measurement.rows.map((row) => [
     row.peer.name,
@@ -106,11 +109,13 @@ export function toText(report: Report): string {
     fixed(row.requestsPerSecond, 0),
     fixed(row.p50Ms, 2),
     fixed(row.p99Ms, 2),
-    fixed(row.residentBytes === undefined ? undefined : row.residentBytes / 1e6, 0),
+    fixed(megabytes(row.residentBytes), 0),
+    fixed(megabytes(row.workerBytes), 0),
     String(row.errors),
   ]);
   return [
     `${scenario.name}: ${scenario.summary}`,
+    `command: ${command}`,
     `${scenario.connections} keep-alive connections from ${measurement.generator}; upstream: ${measurement.upstream}`,
     `headers the load carries (${names.length}, ${bytes} bytes of head): ${names.join(', ')}`,
     machineLine(),
@@ -122,6 +127,10 @@ export function toText(report: Report): string {
     ...measurement.rows.flatMap(accountLine),
     ...skipped.map(({ name, missing }) => `left out: ${name} (${missing})`),
   ].join('\n');
+}
+
+function megabytes(bytes: number | undefined): number | undefined {
+  return bytes === undefined ? undefined : bytes / 1e6;
 }
 
 function accountLine({ peer, account, spansReceived }: Row): string[] {

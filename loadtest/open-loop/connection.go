@@ -115,6 +115,7 @@ func (l *Load) complete(c *connection) {
 		l.latency.add(now - c.dueUs)
 	}
 	l.answered++
+	l.answeredUs = now
 	if l.settings.Close {
 		c.done = true
 		return

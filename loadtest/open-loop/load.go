@@ -7,7 +7,7 @@ import (
 )
 
 const (
-	// Unanswered for so long after the last one was due: counted as a time-out.
+	// No answer for so long, with nothing more to send: what is still missing has timed out.
 	graceUs    = 10_000_000
 	maxWaitUs  = 100_000
 	maxPending = 1 << 20
@@ -33,6 +33,7 @@ type Load struct {
 	open        int
 	inFlight    int
 	reopened    int
+	answeredUs  int64 // when the last answer came
 	lastUs      int64
 	errors      map[string]int
 	latency     Histogram
@@ -66,6 +67,7 @@ func (l *Load) run() {
 		l.wait(1000)
 	}
 	l.startUs = nowUs()
+	l.answeredUs = l.startUs
 	l.countFromUs = l.startUs + int64(l.settings.WarmUp*1e6)
 	l.endUs = l.countFromUs + int64(l.settings.Seconds*1e6)
 	for {
@@ -106,7 +108,11 @@ func (l *Load) takeDue(now int64) {
 		return
 	}
 	for !l.allScheduled(now) && l.dueUs(l.scheduled) <= now && l.pendingLen < maxPending {
-		l.enqueue(l.dueUs(l.scheduled))
+		due := l.dueUs(l.scheduled)
+		if due >= l.countFromUs {
+			l.late.add(now - due)
+		}
+		l.enqueue(due)
 	}
 }
 
@@ -129,9 +135,6 @@ func (l *Load) dispatch(now int64) {
 		}
 		l.pendingAt = (l.pendingAt + 1) % maxPending
 		l.pendingLen--
-		if due >= l.countFromUs {
-			l.late.add(now - due)
-		}
 		l.inFlight++
 		if l.settings.Close {
 			l.connect(due)
@@ -145,7 +148,11 @@ func (l *Load) over(now int64) bool {
 	if !l.allScheduled(now) {
 		return false
 	}
-	return (l.inFlight == 0 && l.pendingLen == 0) || (l.settings.Total == 0 && now > l.endUs+graceUs)
+	quietSince := l.answeredUs
+	if l.settings.Total == 0 && l.endUs > quietSince {
+		quietSince = l.endUs
+	}
+	return (l.inFlight == 0 && l.pendingLen == 0) || now > quietSince+graceUs
 }
 
 func (l *Load) untilNextUs(now int64) int64 {

@@ -17,6 +17,7 @@ let reopened = 0;
 let inFlight = 0;
 let open = 0;
 let scheduled = 0;
+let answeredMs = 0;
 const startMs = performance.now() + 200;
 const countFromMs = startMs + load.warmUp * 1000;
 const endMs = countFromMs + load.seconds * 1000;
@@ -58,6 +59,7 @@ class Link {
     }
     if (this.dueMs >= countFromMs) latency.add((performance.now() - this.dueMs) * 1000);
     answered += 1;
+    answeredMs = performance.now();
     inFlight -= 1;
     this.dueMs = undefined;
     this.#text = '';
@@ -96,17 +98,20 @@ function step(): void {
   const nowMs = performance.now();
   const free = () => (load.close ? load.connections - open : idle.length);
   while (!allScheduled(nowMs) && (load.rate > 0 ? dueMs(scheduled) <= nowMs : pending.length < free())) {
-    pending.push(load.rate > 0 ? dueMs(scheduled) : nowMs);
+    const due = load.rate > 0 ? dueMs(scheduled) : nowMs;
+    if (due >= countFromMs) late.add((nowMs - due) * 1000);
+    pending.push(due);
     scheduled += 1;
   }
   while (pending.length > 0 && free() > 0) {
     const due = pending.shift() ?? nowMs;
-    if (due >= countFromMs) late.add((nowMs - due) * 1000);
     inFlight += 1;
     if (load.close) new Link(due);
     else idle.shift()?.send(due);
   }
-  const over = (inFlight === 0 && pending.length === 0) || (load.total === 0 && nowMs > endMs + graceMs);
+  const over =
+    (inFlight === 0 && pending.length === 0) ||
+    nowMs > Math.max(answeredMs, load.total > 0 ? startMs : endMs) + graceMs;
   if (allScheduled(nowMs) && over) finish();
   else if (load.rate === 0) setImmediate(step);
   else setTimeout(step, 1);

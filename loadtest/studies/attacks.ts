@@ -6,7 +6,7 @@ import { atMost } from '../bars.ts';
 import { headersLine, plainRequest, plainScenario } from '../bench.ts';
 import { awaitLine, jsonLines, startProgram, stop } from '../children.ts';
 import { Histogram } from '../histogram.ts';
-import { createOpenLoop, type OpenLoadResult, type OpenLoop, steadyLoad } from '../open-loop.ts';
+import { createOpenLoop, heat, type OpenLoadResult, type OpenLoop, steadyLoad } from '../open-loop.ts';
 import { readPort } from '../peers/peer.ts';
 import { type Metrics, type RunningSidecar, startSidecar } from '../peers/tracecar.ts';
 import { openFiles, peakResidentBytes, resetPeak, treeUsage } from '../proc.ts';
@@ -53,7 +53,7 @@ export const attacks: Study = {
     const sinkPort = sink.ports[0] ?? 0;
     const sidecar = await startSidecar('Tracecar', { targetPorts: [upstream.port, bulkPort], sinkPort });
     const stage = { sidecar, upstream, generator: createOpenLoop(context.folder), context };
-    await neighbour(stage, sidecar.port);
+    await heat(stage.generator, sidecar.port, context.value('seconds'));
     const chosen = attackList.filter(({ name }) => context.parts.includes(name));
     const rows: Row[] = [];
     const notes: string[] = [];

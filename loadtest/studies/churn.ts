@@ -1,6 +1,7 @@
 // New connections at a constant rate, one request on each, closed by the server: nothing may fail, nothing may pile up.
-import { type Contender, headersLine, plainScenario, splice, startBench, tracecarFull } from '../bench.ts';
+import { type Contender, headersLine, plainScenario, startBench } from '../bench.ts';
 import { createOpenLoop, type OpenLoadResult, type OpenLoop } from '../open-loop.ts';
+import { splice, tracecarFull } from '../peers/all.ts';
 import { treeUsage, type Usage } from '../proc.ts';
 import { encodeRequest } from '../scenario.ts';
 import type { Column, Row, Study, StudyContext } from '../study.ts';

@@ -1,7 +1,8 @@
 // What a connection costs that does nothing: after one request, before the first, and a crowd of silent ones in turn.
 import { atMost } from '../bars.ts';
-import { type Contender, headersLine, splice, startBench, tracecarFull } from '../bench.ts';
+import { type Contender, headersLine, startBench } from '../bench.ts';
 import { jsonLines, startProgram, stop } from '../children.ts';
+import { splice, tracecarFull } from '../peers/all.ts';
 import { atRest, maxOpenFiles, openFiles, treeUsage } from '../proc.ts';
 import type { Column, Row, Study, StudyContext } from '../study.ts';
 

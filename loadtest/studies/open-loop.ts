@@ -1,8 +1,9 @@
 // Latency at a constant arrival rate: what a proxy adds to p50 up to p99.9 when it is not the bottleneck.
 import { atMost, type Bar } from '../bars.ts';
-import { type Bench, type Contender, headersLine, plainRequest, splice, startBench, tracecarFull } from '../bench.ts';
+import { type Bench, type Contender, headersLine, plainRequest, startBench } from '../bench.ts';
 import { Histogram } from '../histogram.ts';
-import { createOpenLoop, type OpenLoop, steadyLoad } from '../open-loop.ts';
+import { createOpenLoop, heat, type OpenLoop, steadyLoad } from '../open-loop.ts';
+import { splice, tracecarFull } from '../peers/all.ts';
 import { envoys } from '../peers/envoy.ts';
 import { direct } from '../peers/peer.ts';
 import { treeUsage } from '../proc.ts';
@@ -10,6 +11,7 @@ import type { Column, Row, Study, StudyContext, StudyReport } from '../study.ts'
 
 const envoyOpenTelemetry = 'Envoy OpenTelemetry';
 const longestSliceSeconds = 10;
+const peers = [direct, splice, tracecarFull, ...envoys.filter(({ name }) => name !== 'Envoy Zipkin')];
 const percentiles = [50, 90, 99, 99.9, 100] as const;
 
 const columns: readonly Column[] = [
@@ -21,7 +23,7 @@ const columns: readonly Column[] = [
   { key: 'p99Ms', title: 'p99 ms', digits: 3 },
   { key: 'p99_9Ms', title: 'p99.9 ms', digits: 3 },
   { key: 'maxMs', title: 'max ms', digits: 2 },
-  { key: 'sentLateP99Ms', title: 'sent late p99 ms', digits: 3 },
+  { key: 'generatorLateP99Ms', title: 'generator late p99 ms', digits: 3 },
   { key: 'cpuUsPerRequest', title: 'CPU µs/req', digits: 1 },
   { key: 'requests', title: 'requests', digits: 0 },
   { key: 'failed', title: 'failed', digits: 0 },
@@ -39,6 +41,7 @@ class Tally {
 export const openLoop: Study = {
   name: 'open-loop',
   summary: 'small GETs at a constant rate, latency from the moment each was due',
+  parts: peers.map(({ name }) => name),
   flags: {
     seconds: { fallback: [6], min: 0.3, max: 3600, meaning: 'measured seconds for each peer and rate (long run: 300)' },
     rate: { fallback: [1000, 5000], min: 1, max: 50_000, meaning: 'requests per second', repeat: true },
@@ -46,10 +49,14 @@ export const openLoop: Study = {
   },
   run: async (context) => {
     const bench = await startBench(
-      [direct, splice, tracecarFull, ...envoys.filter(({ name }) => name !== 'Envoy Zipkin')],
+      peers.filter(({ name }) => context.parts.includes(name)),
       context.folder,
     );
     const generator = createOpenLoop(context.folder);
+    for (const { peer, running } of bench.contenders) {
+      context.progress(`warming up: ${peer.name}`);
+      await heat(generator, running.port, context.value('seconds'));
+    }
     const rows: Row[] = [];
     for (const rate of context.values('rate')) rows.push(...(await oneRate(context, bench, generator, rate)));
     const { notes, faults } = await bench.accounts();
@@ -79,7 +86,7 @@ async function oneRate(context: StudyContext, bench: Bench, generator: OpenLoop,
       p99Ms,
       p99_9Ms,
       maxMs,
-      sentLateP99Ms: late.percentileMs(99),
+      generatorLateP99Ms: late.percentileMs(99),
       cpuUsPerRequest: running.pid === undefined ? undefined : cpuUs / sent,
       requests: latency.count,
       failed,

@@ -1,7 +1,8 @@
 // Memory after many requests and after as many again: what a sidecar that stays for a year needs.
 import { atMost } from '../bars.ts';
-import { type Contender, headersLine, plainRequest, splice, startBench, tracecarFull } from '../bench.ts';
+import { type Contender, headersLine, plainRequest, startBench } from '../bench.ts';
 import { createOpenLoop, type OpenLoop, steadyLoad } from '../open-loop.ts';
+import { splice, tracecarFull } from '../peers/all.ts';
 import { treeUsage, type Usage } from '../proc.ts';
 import type { Column, Study, StudyContext } from '../study.ts';
 

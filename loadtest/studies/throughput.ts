@@ -1,9 +1,9 @@
 // One large body at a time, down and up: bytes a second, CPU for each GiB, and whether memory stays flat.
 import { atLeast, atMost } from '../bars.ts';
-import { splice, tracecarFull } from '../bench.ts';
 import type { BulkKind } from '../bulk.ts';
 import { awaitLine, startProgram, stop } from '../children.ts';
 import { median } from '../median.ts';
+import { splice, tracecarFull } from '../peers/all.ts';
 import { direct, type Peer, type RunningPeer, readPort } from '../peers/peer.ts';
 import { peakResidentBytes, resetPeak, treeUsage } from '../proc.ts';
 import { accountText, settle, startSink } from '../sink.ts';

@@ -62,6 +62,7 @@ for (const [flags, message] of [
     /^load: unknown scenario "h9"; the scenarios are h1, h1-real, open-loop, churn, idle, throughput, rolling-stop, attacks, rss\n$/,
   ],
   [['--seconds', 'many'], /^load: --seconds "many": a number from 5 to 600\n$/],
+  [['--only', 'squid'], /^load: --only "squid": it is one of direct, bare splice, Tracecar 100 %, /],
   [['--rounds', '3'], /^load: --rounds: scenario h1 does not take it\n$/],
   [['--scenario', 'churn', '--rate', '1.5'], /^load: --rate "1.5": a whole number from 1 to 20000\n$/],
   [['--scenario', 'churn', '--rate', '5', '--rate', '6'], /^load: --rate is given more than once\n$/],
