@@ -88,7 +88,7 @@ export function startProgram(
   });
 }
 
-function parseListening(line: string): Record<string, unknown> | undefined {
+export function parseListening(line: string): Record<string, unknown> | undefined {
   if (!line.startsWith('{')) return undefined;
   const entry: unknown = JSON.parse(line);
   const found = typeof entry === 'object' && entry !== null && 'msg' in entry && entry.msg === 'listening';

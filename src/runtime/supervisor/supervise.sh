@@ -64,7 +64,9 @@ watch() {
   exec 3>&- 4<&- 5<&- 6<&- 7<&- 8<&- 9<&- </dev/null >/dev/null 2>&1
   last=
   silent=0
-  while sleep 1 && kill -s 0 "$$"; do
+  while sleep 1; do
+    # A worker that is stopped cannot see that the pipe has closed.
+    kill -s 0 "$$" || { kill -s KILL "$1"; exit 0; }
     read -r beat <"/proc/$1/comm" || exit 0
     case $beat in
       tracecar-*) ;;
@@ -128,6 +130,8 @@ pause() {
 
 # A worker of several: when it ends unasked and for good, all are to end.
 keep_one_of_many() {
+  # Not as a redirection of the call: the shell would keep a copy to go back to.
+  exec 3>&-
   child=
   take_signals member
   trap '[ -n "$stopping" ] || kill -s TERM "$$"' EXIT
@@ -144,7 +148,7 @@ take_signals main
 members=
 index=0
 while [ "$index" -lt "$workers" ]; do
-  keep_one_of_many "$index" "$@" 3>&- &
+  keep_one_of_many "$index" "$@" &
   members="$members $!"
   child=$members
   index=$((index + 1))
