@@ -35,7 +35,7 @@ async function run(command: readonly string[], parsed: ParsedFlags): Promise<voi
   const flags = toFlagValues(sidecarFlags);
   const pairs = await inboundPairs(Array.isArray(ports) ? ports : []);
   const given = flags.inbound ?? [];
-  const level = String(flags['log-level'] ?? process.env.LOG_LEVEL ?? 'warn');
+  const level = String(flags['log-level'] ?? (process.env.LOG_LEVEL || 'warn'));
   const log = createLog('run', level);
   const loaded = loadConfig({ ...flags, ...(pairs.length > 0 && { inbound: [...given, ...pairs] }) }, process.env, {
     'outbound-proxy': '127.0.0.1:0',
@@ -99,7 +99,7 @@ function announce(sidecar: Sidecar, { config }: LoadedConfig, log: Log, level: s
   log.info({ inbound, outbound: sidecar.outbound.map(String), outbound_proxy: outboundProxy, admin }, 'listening');
   if (level === 'silent') return;
   const parts = [
-    `spans of ${service} go to ${exporter.tracesEndpoint || exporter.endpoint} (${exporter.protocol})`,
+    `spans of ${service} go to ${new URL(exporter.tracesEndpoint || exporter.endpoint).origin} (${exporter.protocol})`,
     ...inbound.map((pair) => `inbound ${pair.replace('=', ' to ')}`),
     `outbound by HTTP_PROXY=http://${outboundProxy}`,
     `admin http://${admin}`,
