@@ -4,13 +4,16 @@ import { randomBytes } from 'node:crypto';
 import { writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { type TestContext, test } from 'node:test';
-import { startSidecarAndSink } from '../../support/sidecar.ts';
+import { sumOf } from '../../../src/cli/demo/metrics-text.ts';
+import { startOtlpSink } from '../../support/otlp-sink.ts';
+import { startSidecar, startSidecarAndSink } from '../../support/sidecar.ts';
 import { startEcho } from './support/application.ts';
 import { absent, run, temporaryFolder } from './support/commands.ts';
 import { startNginx } from './support/nginx.ts';
 import {
   assertNothingLost,
   assertUnchanged,
+  assertUnreadSpan,
   degradedReasons,
   marks,
   spanLine,
@@ -138,6 +141,26 @@ test('a PROXY header goes on to nginx, and the span names the client it names', 
   for (const span of spans) assert.equal(span.attributes['network.peer.port'], Number(port));
 });
 
+test('HTTP/2 by prior knowledge passes, with one span for its connection', { skip }, async (t) => {
+  const application = await startEcho(t);
+  const nginx = await startNginx(t, application.port, 'http2');
+  writeFileSync(path.join(nginx.files, 'page'), 'hello\n'.repeat(10_000));
+  const wire = await startWire(t, nginx.port);
+  const args = [
+    '-i',
+    '--http2-prior-knowledge',
+    '-w',
+    '%{http_version} %{num_connects}\\n',
+    '{base}/page',
+    '{base}/page',
+  ];
+  const through = await curl(wire.through, args);
+  assert.equal(through, await curl(wire.direct, args));
+  assert.match(through, /^HTTP\/2 200 \r\n/);
+  assert.equal(await assertUnchanged(wire), 1);
+  await assertUnreadSpan(wire, { 'tracecar.protocol': 'http2', 'network.protocol.name': 'http' });
+});
+
 /** How many of `tries` uploads of 3 MiB end with `status` in curl's hands. */
 async function answered(port: number, status: string, path: string, body: string, tries: number): Promise<number> {
   let count = 0;
@@ -165,24 +188,22 @@ for (const [status, where] of [
   });
 }
 
-test('wrk has no socket error and no answer but 200, and every request is counted', {
-  skip: absent('wrk', 'nginx'),
-}, async (t) => {
-  const { nginx } = await setUp(t);
-  const { sidecar } = await startSidecarAndSink(t, nginx.port);
-  writeFileSync(path.join(nginx.files, 'small'), 'x'.repeat(100));
-  const { code, stdout } = await run('wrk', ['-t1', '-c16', '-d2s', `http://127.0.0.1:${sidecar.inbound}/small`]);
-  assert.equal(code, 0, stdout);
-  assert.doesNotMatch(stdout, /Socket errors|Non-2xx/);
-  const requests = Number(/(\d+) requests in/.exec(stdout)?.[1]);
-  assert.ok(requests > 100, stdout);
-  const samples = await sidecar.metrics();
-  const counted = samples.filter(({ name }) => name === 'tracecar_requests_total');
-  const answeredOnes = counted
-    .filter(({ labels }) => labels.response_code === '200')
-    .reduce((sum, { value }) => sum + value, 0);
-  // wrk leaves at most one request a connection unread when its time is up.
-  assert.ok(answeredOnes >= requests && answeredOnes <= requests + 16, `${answeredOnes} counted, ${requests} made`);
-  const { created, exported, dropped, queued } = await sidecar.ledger();
-  assert.equal(created, exported + dropped + queued);
-});
+for (const workers of ['1', '2']) {
+  const name = `wrk has no socket error with --concurrency ${workers}, no answer but 200, and every request is counted`;
+  test(name, { skip: absent('wrk', 'nginx') }, async (t) => {
+    const { nginx } = await setUp(t);
+    writeFileSync(path.join(nginx.files, 'small'), 'x'.repeat(100));
+    const sink = await startOtlpSink(t);
+    const sidecar = await startSidecar(t, { inbound: nginx.port, otlp: sink.url, args: ['--concurrency', workers] });
+    const { code, stdout } = await run('wrk', ['-t1', '-c16', '-d2s', `http://127.0.0.1:${sidecar.inbound}/small`]);
+    assert.equal(code, 0, stdout);
+    assert.doesNotMatch(stdout, /Socket errors|Non-2xx/);
+    const requests = Number(/(\d+) requests in/.exec(stdout)?.[1]);
+    assert.ok(requests > 100, stdout);
+    const counted = sumOf(await sidecar.metrics(), 'tracecar_requests_total', { response_code: '200' });
+    // wrk leaves at most one request a connection unread when its time is up.
+    assert.ok(counted >= requests && counted <= requests + 16, `${counted} counted, ${requests} made`);
+    const { created, exported, dropped, queued } = await sidecar.ledger();
+    assert.equal(created, exported + dropped + queued);
+  });
+}
