@@ -6,7 +6,7 @@ const get = 'GET / HTTP/1.1\r\nhost: a\r\n\r\n';
 const chunkedPost = 'POST / HTTP/1.1\r\nhost: a\r\ntransfer-encoding: chunked\r\n\r\n';
 
 /** Heads whose end two parsers may see in two places, or that no parser should take. */
-export const doubtfulRequests: readonly string[] = [
+const doubtfulRequests: readonly string[] = [
   'POST / HTTP/1.1\r\nhost: a\r\ncontent-length: 6\r\ntransfer-encoding: chunked\r\n\r\n0\r\n\r\nG',
   'POST / HTTP/1.1\r\nhost: a\r\ntransfer-encoding: chunked\r\ncontent-length: 4\r\n\r\n5c\r\nGPOST / HTTP/1.1\r\n\r\n0\r\n\r\n',
   'POST / HTTP/1.1\r\nhost: a\r\ntransfer-encoding: chunked\r\ntransfer-encoding: cow\r\n\r\n0\r\n\r\n',

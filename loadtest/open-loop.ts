@@ -72,6 +72,7 @@ export function createOpenLoop(folder: string): OpenLoop {
   };
 }
 
+/** Undefined without Go, and with LOAD_WITHOUT_GO set: to see what a machine without it does. */
 function compile(): string | undefined {
   const go = findProgram('go');
   if (go === undefined || process.env.LOAD_WITHOUT_GO !== undefined) return undefined;

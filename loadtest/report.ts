@@ -1,6 +1,6 @@
 // One run as a table for people and as JSON for programs.
 import { atMost, type Bar, barText } from './bars.ts';
-import { machine, machineLine } from './machine.ts';
+import { machine, machineLines } from './machine.ts';
 import type { Measurement, Row } from './measure.ts';
 import type { Peer } from './peers/peer.ts';
 import { describeHead, type Scenario } from './scenario.ts';
@@ -118,7 +118,7 @@ export function toText(report: Report): string {
     `command: ${command}`,
     `${scenario.connections} keep-alive connections from ${measurement.generator}; upstream: ${measurement.upstream}`,
     `headers the load carries (${names.length}, ${bytes} bytes of head): ${names.join(', ')}`,
-    machineLine(),
+    ...machineLines(),
     `${measurement.rounds} rounds of ${fixed(seconds / measurement.rounds, 1)} s for each, taken in turn; medians`,
     '',
     ...layOut([columns, ...rows], 2),

@@ -1,6 +1,6 @@
 // Turns the report of a study into a table for people and one object of JSON for programs.
 import { barText } from './bars.ts';
-import { machine, machineLine } from './machine.ts';
+import { machine, machineLines } from './machine.ts';
 import type { Column, Row, Study, StudyReport, Values } from './study.ts';
 import { fixed, layOut } from './table.ts';
 
@@ -20,7 +20,7 @@ export function studyToText(study: Study, command: string, report: StudyReport):
     `${study.name}: ${study.summary}`,
     `command: ${command}`,
     ...report.load,
-    machineLine(),
+    ...machineLines(),
     '',
     ...layOut([columns.map(({ title }) => title), ...cells], leftColumns < 0 ? columns.length : leftColumns),
     '',

@@ -5,7 +5,8 @@ import { findProgram, isExecutable } from '../children.ts';
 import { type Peer, type Surroundings, startServer } from './peer.ts';
 
 const fetched = path.join(process.env.TRACECAR_REAL_DIR ?? path.join('.cache', 'real'), 'envoy', 'bin', 'envoy');
-const program = process.env.ENVOY ?? (isExecutable(fetched) ? path.resolve(fetched) : findProgram('envoy'));
+/** Envoy's executable, undefined where there is none. */
+export const envoyProgram = process.env.ENVOY ?? (isExecutable(fetched) ? path.resolve(fetched) : findProgram('envoy'));
 
 type Provider = Readonly<Record<string, unknown>>;
 
@@ -15,12 +16,14 @@ function envoy(name: string, tracing: string, provider?: (sinkPort: number) => P
     tracing,
     exports: provider !== undefined,
     missing:
-      program === undefined ? 'Envoy is not in PATH, $ENVOY or .cache/real (npm run test:real gets it)' : undefined,
+      envoyProgram === undefined
+        ? 'Envoy is not in PATH, $ENVOY or .cache/real (npm run test:real gets it)'
+        : undefined,
     start: async (surroundings) =>
       await startServer(name, (port) => {
         const file = path.join(surroundings.folder, `${name.replaceAll(' ', '-')}.json`);
         writeFileSync(file, JSON.stringify(bootstrap(port, surroundings, provider?.(surroundings.sinkPort))));
-        return [program ?? 'envoy', '-c', file, '--concurrency', '1', '--disable-hot-restart', '-l', 'error'];
+        return [envoyProgram ?? 'envoy', '-c', file, '--concurrency', '1', '--disable-hot-restart', '-l', 'error'];
       }),
   };
 }

@@ -79,7 +79,7 @@ function send(dueMs: number): void {
 function setReady(replica: Replica, ready: boolean): void {
   replica.ready = ready;
   if (ready) return;
-  for (const sockets of Object.values(replica.agent.freeSockets)) for (const socket of sockets ?? []) socket.end();
+  for (const sockets of Object.values(replica.agent.freeSockets)) for (const socket of sockets ?? []) socket.destroy();
 }
 
 function poll(replica: Replica): void {

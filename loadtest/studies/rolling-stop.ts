@@ -146,7 +146,7 @@ function report(context: StudyContext, rows: readonly Row[], total: Counters, sp
   return {
     load: [
       `${context.value('rate')} GETs a second on a schedule, keep-alive, by a client on node:http that polls /ready every 20 ms; host and connection are the headers`,
-      'each replica: an application on node:http that on SIGTERM answers with Connection: close, stops accepting after 1 s, and its sidecar',
+      'each replica: an application on node:http that on SIGTERM answers with Connection: close, stops accepting after 2 s and ends with its last connection, and its sidecar',
     ],
     columns,
     rows,
