@@ -1,6 +1,8 @@
 // Metrics for Prometheus by prom-client: hot counters stay plain numbers and are read only when scraped.
 import { AggregatorRegistry, Counter, collectDefaultMetrics, Gauge, Registry } from 'prom-client';
 
+import { registerEventLoopLag } from './event-loop-lag.ts';
+
 export type { Registry } from 'prom-client';
 
 /** One sample of a metric that is read at scrape time. */
@@ -9,10 +11,14 @@ export interface Sample {
   readonly value: number;
 }
 
+/** The period of a watch that is not wanted. */
+const neverMs = 0x7fffffff;
+
 /** A registry with the process's own metrics (`process_*`, `nodejs_*`: event-loop lag, GC pauses) in it. */
 export function createRegistry(): Registry {
   const registry = new Registry();
-  collectDefaultMetrics({ register: registry });
+  collectDefaultMetrics({ register: registry, eventLoopMonitoringPrecision: neverMs });
+  registerEventLoopLag(registry);
   return registry;
 }
 
