@@ -49,6 +49,7 @@ export interface SidecarConfig {
   readonly maxAddedHeadBytes: number;
   readonly connectTimeoutMs: number;
   readonly drainTimeoutMs: number;
+  readonly minimumDrainMs: number;
   /** 0: for ever. */
   readonly headTimeoutMs: number;
   /** 0: never. */

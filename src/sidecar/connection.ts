@@ -146,7 +146,7 @@ export class Connection implements ObservedConnection, OpenConnection, UpstreamE
     const { idleTimeoutMs } = this.#tracer.limits;
     const silentForMs = this.#silence.silentForMs(this.bytesFromClient + this.bytesFromServer, now);
     if (idleTimeoutMs === 0 || silentForMs < idleTimeoutMs) {
-      this.observer.sweep(now);
+      this.#guarded(() => this.observer.sweep(now));
       return;
     }
     this.#tracer.stats.of(this.direction).idleTimeouts++;
@@ -161,7 +161,11 @@ export class Connection implements ObservedConnection, OpenConnection, UpstreamE
     this.bytesFromServer += length;
     if (this.#answered) return true;
     const room = this.#toClient.write(takeOut(sharedReadBuffer, length));
-    this.observer.serverData(sharedReadBuffer, length);
+    try {
+      this.observer.serverData(sharedReadBuffer, length);
+    } catch (error) {
+      this.#giveUp(error);
+    }
     return room;
   }
 
@@ -240,7 +244,11 @@ export class Connection implements ObservedConnection, OpenConnection, UpstreamE
   }
 
   faulted(error: unknown): void {
-    this.#onFault(error);
+    try {
+      this.#onFault(error);
+    } catch {
+      // A log that fails must not cost a connection.
+    }
   }
 
   /** As a drain's deadline does. */
@@ -254,7 +262,7 @@ export class Connection implements ObservedConnection, OpenConnection, UpstreamE
     const client = this.#client;
     readInto(client, sharedReadBuffer, (length) => this.#clientBytes(length));
     client.on('end', () => {
-      this.observer.clientEnded();
+      this.#guarded(() => this.observer.clientEnded());
       if (!this.#serverDeaf) this.#server.end();
     });
     client.on('error', () => this.#ended('DC', 'client_disconnected'));
@@ -265,7 +273,7 @@ export class Connection implements ObservedConnection, OpenConnection, UpstreamE
     const server = this.#server;
     server.on('end', () => {
       this.#ended('UC', '');
-      this.observer.serverEnded();
+      this.#guarded(() => this.observer.serverEnded());
       if (!this.#answered) this.#client.end();
     });
     server.on('error', (error) => {
@@ -278,7 +286,11 @@ export class Connection implements ObservedConnection, OpenConnection, UpstreamE
   #clientBytes(length: number): boolean {
     this.bytesFromClient += length;
     this.#roomAtServer = true;
-    this.observer.clientData(sharedReadBuffer, length);
+    try {
+      this.observer.clientData(sharedReadBuffer, length);
+    } catch (error) {
+      this.#giveUp(error);
+    }
     if (this.#resetOnFirstBytes) this.#resetClientSoon();
     return this.#roomAtServer;
   }
@@ -318,6 +330,26 @@ export class Connection implements ObservedConnection, OpenConnection, UpstreamE
     this.#sideClosed();
   }
 
+  #guarded(work: () => void): void {
+    try {
+      work();
+    } catch (error) {
+      this.#giveUp(error);
+    }
+  }
+
+  /** R5's last resort, for a fault while a fault was handled: how many bytes went on is not known any more. */
+  #giveUp(error: unknown): void {
+    this.faulted(error);
+    bump(this.#tracer.stats.degraded, 'observer_error');
+    this.#ended('-', 'observer_error');
+    // Not from within a read of these sockets.
+    setImmediate(() => {
+      this.#client.resetAndDestroy();
+      this.#server.resetAndDestroy();
+    });
+  }
+
   #ended(flag: ResponseFlag, type: string): void {
     this.#cause ??= { flag, errorType: type };
   }
@@ -325,7 +357,7 @@ export class Connection implements ObservedConnection, OpenConnection, UpstreamE
   #sideClosed(): void {
     if (++this.#closedSides < 2) return;
     clearTimeout(this.#lingerTimer);
-    this.observer.finish(this.#cause ?? { flag: '-', errorType: '' });
+    this.#guarded(() => this.observer.finish(this.#cause ?? { flag: '-', errorType: '' }));
     this.#onClosed(this);
   }
 }

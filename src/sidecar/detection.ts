@@ -44,9 +44,7 @@ export class Detection implements ConnectionObserver {
     try {
       this.#read(chunk, length);
     } catch (error) {
-      this.#connection.faulted(error);
-      this.#connection.degraded('observer_error');
-      this.#become(new OpaqueObserver('opaque', this.#tracer, this.#connection));
+      this.#fault(error);
     }
     this.#pass(chunk, length);
   }
@@ -54,12 +52,16 @@ export class Detection implements ConnectionObserver {
   clientEnded(): void {}
 
   serverData(bytes: Buffer, length: number): void {
-    // A server that speaks first, or one that says HTTP unasked: either way the connection is known now.
-    const isHttp = bytes.compare(httpVersion, 0, Math.min(length, 5), 0, Math.min(length, 5)) === 0;
-    const observer =
-      isHttp && !this.#proxySeen ? this.#http1() : new OpaqueObserver('opaque', this.#tracer, this.#connection);
-    this.#become(observer);
-    observer.serverData(bytes, length);
+    try {
+      // A server that speaks first, or one that says HTTP unasked: either way the connection is known now.
+      const isHttp = bytes.compare(httpVersion, 0, Math.min(length, 5), 0, Math.min(length, 5)) === 0;
+      const observer =
+        isHttp && !this.#proxySeen ? this.#http1() : new OpaqueObserver('opaque', this.#tracer, this.#connection);
+      this.#become(observer);
+      observer.serverData(bytes, length);
+    } catch (error) {
+      this.#fault(error);
+    }
   }
 
   serverEnded(): void {}
@@ -72,6 +74,13 @@ export class Detection implements ConnectionObserver {
     const observer = new OpaqueObserver('opaque', this.#tracer, this.#connection);
     this.#become(observer);
     observer.finish(end);
+  }
+
+  /** R5: what goes wrong here makes the connection opaque. */
+  #fault(error: unknown): void {
+    this.#connection.faulted(error);
+    this.#connection.degraded('observer_error');
+    this.#become(new OpaqueObserver('opaque', this.#tracer, this.#connection));
   }
 
   #read(chunk: Buffer, length: number): void {

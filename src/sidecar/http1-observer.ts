@@ -85,7 +85,11 @@ export class Http1Observer implements ConnectionObserver, RequestEvents, Respons
   /** What is held of a head goes on as it is. */
   clientEnded(): void {
     if (this.#refused) return;
-    this.#requests.stop();
+    try {
+      this.#requests.stop();
+    } catch (error) {
+      this.#fault(error);
+    }
     this.#requests.flush();
   }
 
@@ -147,8 +151,12 @@ export class Http1Observer implements ConnectionObserver, RequestEvents, Respons
     } catch (error) {
       this.#fault(error);
     }
-    this.#requests.release();
-    this.#responses.release();
+    try {
+      this.#requests.release();
+      this.#responses.release();
+    } catch (error) {
+      this.#fault(error);
+    }
   }
 
   /** A head that has been on its way for too long passes unread: what to make of it is the server's business. */
@@ -311,9 +319,18 @@ export class Http1Observer implements ConnectionObserver, RequestEvents, Respons
     }
   }
 
-  /** R5: an exception of ours makes the connection opaque; no byte is lost or sent twice. */
+  /**
+   * R5: an exception of ours makes the connection opaque; no byte is lost or sent twice. What throws here again throws
+   * on: the connection has a last resort.
+   */
   #fault(error: unknown): void {
-    this.#turnOpaque();
+    this.#opaque = true;
+    try {
+      this.#requests.stop();
+    } catch {
+      // It may have failed by what failed before; a second attempt goes on where the first one ended.
+      this.#requests.stop();
+    }
     this.#connection.faulted(error);
     this.#connection.degraded('observer_error');
     try {

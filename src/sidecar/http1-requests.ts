@@ -189,8 +189,8 @@ export class RequestReader {
     }
     const rest = this.#open(scanner, held.bytes, 0, headEnd, held.forwarded);
     if (rest === undefined) return;
-    this.#pending += rest;
     held.clear();
+    this.#pending += rest;
     this.#committed = at + headEnd - before;
   }
 

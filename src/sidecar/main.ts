@@ -63,7 +63,7 @@ export async function startSidecar(loaded: LoadedConfig, log: Log, worker: Worke
     const stopSweep = startSweep(connections, [config.headTimeoutMs, config.idleTimeoutMs, config.heartbeatIntervalMs]);
     const drain = async () => {
       life.startDraining();
-      await drained(connections, config.drainTimeoutMs);
+      await drained(connections, config);
       stopSweep();
       listeners.close();
       worker.stoppedAccepting();
@@ -127,10 +127,14 @@ function once<T>(create: () => Promise<T>): () => Promise<T> {
   };
 }
 
-/** Resolves when no connection is left, or after `timeoutMs`. */
-async function drained(connections: Connections, timeoutMs: number): Promise<void> {
-  const deadlineMs = performance.now() + timeoutMs;
-  while (connections.size > 0 && performance.now() < deadlineMs) {
+/** Resolves when no connection is left and the minimum is over, or at the time-out. */
+async function drained(connections: Connections, config: SidecarConfig): Promise<void> {
+  const startMs = performance.now();
+  const isOver = () => {
+    const elapsedMs = performance.now() - startMs;
+    return elapsedMs >= config.drainTimeoutMs || (connections.size === 0 && elapsedMs >= config.minimumDrainMs);
+  };
+  while (!isOver()) {
     await new Promise((resolve) => setTimeout(resolve, drainPollMs));
   }
 }

@@ -124,6 +124,11 @@ const table = {
   'max-added-head': { argument: 'BYTES', fallback: '8192', meaning: 'add nothing to a head that would pass this size' },
   'connect-timeout': { argument: 'D', fallback: '10s', meaning: 'time to reach the target' },
   'drain-timeout': { argument: 'D', fallback: '25s', meaning: 'how long connections may last after SIGTERM' },
+  'minimum-drain': {
+    argument: 'D',
+    fallback: '0',
+    meaning: 'how long to go on accepting after SIGTERM even when no connection is open',
+  },
   'head-timeout': {
     argument: 'D',
     fallback: '10s',

@@ -82,3 +82,19 @@ test('the collector exits 0 on SIGTERM', async (t) => {
   const collector = (await startCollector(t)).program;
   assert.deepEqual(await collector.stop(), { code: 0, signal: null });
 });
+
+test('with --minimum-drain it goes on accepting for a while although no connection is open', async (t) => {
+  const server = await startRawServer(t, {
+    onData: ({ socket }) => socket.end('HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n'),
+  });
+  const sink = await startOtlpSink(t);
+  const sidecar = await startSidecar(t, { inbound: server.port, otlp: sink.url, args: ['--minimum-drain', '1500ms'] });
+  const ended = sidecar.program.stop();
+  await eventually('not ready', async () => (await fetch(`http://${sidecar.admin}/ready`)).status === 503);
+  const client = await connectRaw(t, sidecar.inbound);
+  client.socket.write('GET /late HTTP/1.1\r\nHost: h\r\n\r\n');
+  assert.match((await client.readToEnd()).toString(), /^HTTP\/1\.1 200/);
+  client.socket.end();
+  assert.deepEqual(await ended, { code: 0, signal: null });
+  assert.equal(sink.spans.length, 1);
+});

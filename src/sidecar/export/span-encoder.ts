@@ -18,9 +18,9 @@ import {
   writeText,
   writeUtf8Attribute,
 } from './span-fields.ts';
-import type { ConnectionFacts, SpanTemplate } from './span-template.ts';
+import { type ConnectionFacts, RequestTemplates, type SpanTemplate } from './span-template.ts';
 import { SpanWriter } from './span-writer.ts';
-import { writeEnvoyTemplate, writeSemconvTemplate } from './template-attributes.ts';
+import { writeEnvoyTemplate, writePeer, writeSemconvTemplate } from './template-attributes.ts';
 import { splitAuthority, splitTarget, type TargetParts } from './url-attributes.ts';
 
 export interface SpanEncoderOptions {
@@ -45,6 +45,7 @@ export class SpanEncoder {
   /** Custom tags that are the same on every span. */
   readonly #constantTags: Uint8Array;
   readonly #requestTagKeys: readonly Key[];
+  readonly #templates = new RequestTemplates();
   readonly #scratch = new SpanWriter(0, 16 << 10);
   readonly #noRequestBody: Uint8Array;
   readonly #statuses: (Uint8Array | undefined)[] = [];
@@ -69,14 +70,22 @@ export class SpanEncoder {
   write(writer: SpanWriter, exchange: Exchange, template: SpanTemplate, endMs: number): void {
     const parts = splitTarget(exchange.method, exchange.target, this.#options.allowedQueryParameters);
     const authority = parts.authority || exchange.authority;
-    if (!template.matches(exchange, authority)) this.#fillTemplate(template, exchange, authority);
-    writer.reserve(template.bytes.length + maxFixedBytes + 10 * variableLength(exchange));
+    const peer = (template.peer ??= this.#peerOf(template.facts));
+    let request = template.request;
+    if (request?.matches(exchange, authority) !== true) {
+      request = this.#templates.get(template.facts, exchange, authority, () =>
+        this.#encodeTemplate(template.facts, exchange, authority),
+      );
+      template.request = request;
+    }
+    writer.reserve(request.bytes.length + peer.length + maxFixedBytes + 10 * variableLength(exchange));
     writer.byte(0x12);
     const lengthAt = writer.position;
     // Nearly every span takes a length of two bytes; the others are shifted afterwards.
     writer.position += 2;
     writeIdentity(writer, exchange, endMs);
-    writer.raw(template.bytes);
+    writer.raw(request.bytes);
+    writer.raw(peer);
     this.#writeTarget(writer, exchange, parts, authority);
     this.#writeOutcome(writer, exchange);
     writer.raw(this.#reasonAttributes[exchange.reason]!);
@@ -101,8 +110,7 @@ export class SpanEncoder {
   }
 
   /** Encodes what later requests of the connection are likely to repeat: name, kind, peers, method, user agent. */
-  #fillTemplate(template: SpanTemplate, exchange: Exchange, authority: string): void {
-    const { facts } = template;
+  #encodeTemplate(facts: ConnectionFacts, exchange: Exchange, authority: string): Uint8Array {
     const writer = this.#scratch;
     writer.position = 0;
     writer.reserve(maxFixedBytes + this.#constantTags.length + 10 * variableLength(exchange));
@@ -112,7 +120,15 @@ export class SpanEncoder {
     if (this.#envoy !== undefined) writeEnvoyTemplate(writer, this.#envoy, exchange, facts);
     if (this.#semconv !== undefined) writeSemconvTemplate(writer, this.#semconv, exchange, authority, facts);
     writer.raw(this.#constantTags);
-    template.keep(exchange, authority, writer.bytes.subarray(0, writer.position));
+    return writer.bytes.subarray(0, writer.position);
+  }
+
+  #peerOf(facts: ConnectionFacts): Uint8Array {
+    const writer = this.#scratch;
+    writer.position = 0;
+    writePeer(writer, this.#envoy, this.#semconv, facts);
+    // From the pool: a small buffer of its own costs more than what is in it.
+    return Buffer.from(writer.bytes.subarray(0, writer.position));
   }
 
   /** `<service>:<port>/*` inbound, `<authority>:<port>/*` outbound: what Istio's sidecars call the operation. */

@@ -17,7 +17,6 @@ export function writeEnvoyTemplate(
   const text = textWriter(exchange);
   writer.asciiAttribute(keys.component, 'proxy');
   writer.textAttribute(keys.nodeId, `sidecar~${hostname()}`);
-  writer.textAttribute(keys.peerAddress, facts.clientAddress);
   writer.textAttribute(keys.upstreamCluster, facts.upstreamCluster);
   writer.textAttribute(keys.upstreamClusterName, facts.upstreamCluster);
   if (facts.upstreamAddress !== '') {
@@ -38,18 +37,28 @@ export function writeSemconvTemplate(
   facts: ConnectionFacts,
 ): void {
   const text = textWriter(exchange);
-  const inbound = facts.direction === 'inbound';
-  const peer = inbound ? facts.clientAddress : facts.upstreamAddress;
   const server = splitAuthority(authority);
   writer.asciiAttribute(keys.scheme, 'http');
-  if (inbound) writer.textAttribute(keys.clientAddress, facts.clientAddress);
-  if (peer !== '') {
-    writer.textAttribute(keys.networkPeerAddress, peer);
-    writer.intAttribute(keys.networkPeerPort, inbound ? facts.clientPort : facts.upstreamPort);
-  }
   writer.asciiAttribute(keys.requestMethod, exchange.method);
   if (server.host !== '') text(writer, keys.serverAddress, server.host);
   writer.intAttribute(keys.serverPort, server.port || facts.upstreamPort);
   writer.asciiAttribute(keys.protocolVersion, exchange.minorVersion === 0 ? '1.0' : '1.1');
   if (exchange.userAgent !== '') text(writer, keys.userAgentOriginal, exchange.userAgent);
+}
+
+/** Who is at the other end of the connection, by either set of names: what its requests do not share with others'. */
+export function writePeer(
+  writer: SpanWriter,
+  envoy: Keys<typeof envoyNames> | undefined,
+  semconv: Keys<typeof semconvNames> | undefined,
+  facts: ConnectionFacts,
+): void {
+  const inbound = facts.direction === 'inbound';
+  const peer = inbound ? facts.clientAddress : facts.upstreamAddress;
+  if (envoy !== undefined) writer.textAttribute(envoy.peerAddress, facts.clientAddress);
+  if (semconv === undefined) return;
+  if (inbound) writer.textAttribute(semconv.clientAddress, facts.clientAddress);
+  if (peer === '') return;
+  writer.textAttribute(semconv.networkPeerAddress, peer);
+  writer.intAttribute(semconv.networkPeerPort, inbound ? facts.clientPort : facts.upstreamPort);
 }

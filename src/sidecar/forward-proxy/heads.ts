@@ -52,8 +52,14 @@ function lineEndOf(head: string): number {
   return head.indexOf('\r\n') + 2;
 }
 
-/** A response head without what an origin has no business to tell a proxy's client; undefined when nothing is to go. */
-export function toClientHead(text: string, head: HeadScanner): string | undefined {
+/** Whether an origin tells a proxy's client what it has no business to. */
+export function mustChange(head: HeadScanner): boolean {
+  for (let i = 0; i < head.knownCount; i++) if (head.fields[i * 5]! >= firstResponseOnly) return true;
+  return false;
+}
+
+/** A response head, as latin1, without that. */
+export function toClientHead(text: string, head: HeadScanner): string {
   let result = '';
   let copied = 0;
   for (let i = 0, at = 0; i < head.knownCount; i++, at += 5) {
@@ -61,5 +67,5 @@ export function toClientHead(text: string, head: HeadScanner): string | undefine
     result += text.slice(copied, head.fields[at + 1]!);
     copied = head.fields[at + 4]!;
   }
-  return copied === 0 ? undefined : result + text.slice(copied);
+  return result + text.slice(copied);
 }

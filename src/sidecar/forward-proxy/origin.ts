@@ -12,47 +12,8 @@ import { SocketWriter } from '../socket-writer.ts';
 import type { Protocol } from '../stats.ts';
 import type { Tracer } from '../tracer.ts';
 import { Upstream } from '../upstream.ts';
+import type { OriginEvents, OriginOptions, ProxyClient } from './origin-events.ts';
 import { ResponseGate } from './response-gate.ts';
-
-/** What is known of the client whose requests these are. */
-export interface ProxyClient {
-  readonly clientAddress: string;
-  readonly clientPort: number;
-  readonly internal: boolean;
-  /** Whether one more span may be made of it now (R11). */
-  admitsSpan(nowMs: number): boolean;
-}
-
-export interface OriginOptions {
-  /** What passes may be anything. */
-  readonly tunnel: boolean;
-  readonly connectTimeoutMs: number;
-  readonly maxHeadBytes: number;
-}
-
-/** What the origin's connection tells the client's. */
-export interface OriginEvents {
-  /** Decides whether the connection may be used; it is closed when not. */
-  connected(origin: Origin): boolean;
-  /** `reason` as `connectFailure` gives it. */
-  connectFailed(origin: Origin, reason: string): void;
-  /** Bytes for the client; false when it takes less than comes. */
-  toClient(data: string | Buffer): boolean;
-  /** A chunk has been read, so answers may be complete; or there is room again, or no use for it. */
-  progressed(): void;
-  /** Bytes came that nobody asked for; they have been dropped. */
-  unsolicited(): void;
-  /** The origin has closed its side; `complete`: no answer was under way or waited for. */
-  ended(complete: boolean): void;
-  /** `broken`: not by both sides' ends. */
-  closed(broken: boolean, reset: boolean): void;
-  detected(protocol: Protocol): void;
-  degraded(reason: string): void;
-  refused(reason: string): void;
-  answerRefusal(status: number): void;
-  destroy(): void;
-  faulted(error: unknown): void;
-}
 
 const anyAddress = /^(?:0\.0\.0\.0|::)$/;
 /** Up to here a string is the cheaper carrier, above it a copy. */
@@ -264,50 +225,61 @@ export class Origin implements ObservedConnection {
 
   #watch(): void {
     const socket = this.#socket;
-    socket.on('end', () => {
-      if (this.#released) return;
-      const complete = !this.busy && this.#gate?.unread !== true;
-      this.#end ??= { flag: 'UC', errorType: '' };
-      this.observer.serverEnded();
-      this.#events.ended(complete);
-    });
+    socket.on('end', () => this.#unlessReleased(() => this.#ended()));
     socket.on('error', (error) => {
       this.#upstream.errored(error);
       if (this.#upstream.connected) this.#end ??= { flag: 'UC', errorType: errorType(error) };
     });
     socket.on('close', (broken: boolean) => {
       this.#upstream.closed();
-      if (this.#released) return;
-      this.#end ??= { flag: 'UC', errorType: '' };
-      const wasDeaf = this.deaf;
-      this.deaf = true;
-      if (this.#upstream.connected) this.#events.closed(broken || wasDeaf, broken);
+      this.#unlessReleased(() => this.#closed(broken));
     });
   }
 
   #connected(): void {
-    if (!this.#released && !this.#events.connected(this)) this.release(undefined, true);
+    this.#unlessReleased(() => {
+      if (!this.#events.connected(this)) this.release(undefined, true);
+    });
   }
 
   #connectFailed(reason: string): void {
-    if (this.#released) return;
     this.deaf = true;
-    this.#events.connectFailed(this, reason);
+    this.#unlessReleased(() => this.#events.connectFailed(this, reason));
     this.#socket.destroy();
   }
 
   #read(length: number): boolean {
-    if (this.#released) return true;
-    this.bytesFromServer += length;
-    try {
+    this.#unlessReleased(() => {
+      this.bytesFromServer += length;
       if (this.#gate === undefined) this.#toClient(proxyReadBuffer, 0, length);
       else this.#gate.read(proxyReadBuffer, length);
       this.#events.progressed();
+    });
+    return this.#roomAtClient || this.#released;
+  }
+
+  #ended(): void {
+    const complete = !this.busy && this.#gate?.unread !== true;
+    this.#end ??= { flag: 'UC', errorType: '' };
+    this.observer.serverEnded();
+    this.#events.ended(complete);
+  }
+
+  #closed(broken: boolean): void {
+    this.#end ??= { flag: 'UC', errorType: '' };
+    const wasDeaf = this.deaf;
+    this.deaf = true;
+    if (this.#upstream.connected) this.#events.closed(broken || wasDeaf, broken);
+  }
+
+  /** R5: our own fault ends the client's connection and goes no further. */
+  #unlessReleased(work: () => void): void {
+    if (this.#released) return;
+    try {
+      work();
     } catch (error) {
-      this.#events.faulted(error);
-      this.#events.destroy();
+      this.#events.failed(error);
     }
-    return this.#roomAtClient;
   }
 
   #toClient(bytes: Buffer, from: number, to: number): void {
@@ -322,7 +294,7 @@ export class Origin implements ObservedConnection {
 
   #writable(): void {
     this.roomAtOrigin = true;
-    if (!this.#released) this.#events.progressed();
+    this.#unlessReleased(() => this.#events.progressed());
   }
 }
 

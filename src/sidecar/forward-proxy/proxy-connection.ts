@@ -11,7 +11,8 @@ import { SocketWriter } from '../socket-writer.ts';
 import { readInto } from '../static-reads.ts';
 import { bump, type Protocol } from '../stats.ts';
 import type { TracedConnection, Tracer } from '../tracer.ts';
-import { Origin, type OriginEvents, type ProxyClient, proxyReadBuffer } from './origin.ts';
+import { Origin, proxyReadBuffer } from './origin.ts';
+import type { OriginEvents, ProxyClient } from './origin-events.ts';
 import { formatRefusal, type Refusal, refuseLoop, refuseRequest, refuseUnreached, traceRefused } from './refusal.ts';
 import { type FlowOwner, RequestFlow } from './request-flow.ts';
 
@@ -226,6 +227,13 @@ export class ProxyConnection implements OpenConnection, ProxyClient, OriginEvent
     this.#events.faulted(error);
   }
 
+  /** R5: where the messages of this connection end is not known any more. */
+  failed(error: unknown): void {
+    this.faulted(error);
+    this.degraded('observer_error');
+    this.destroy();
+  }
+
   #watchClient(): void {
     const client = this.#client;
     readInto(client, proxyReadBuffer, (length) => this.#clientBytes(length));
@@ -283,14 +291,11 @@ export class ProxyConnection implements OpenConnection, ProxyClient, OriginEvent
     return { direction: this.direction, template, internal, startMs, bytesFromClient, bytesFromServer, admitsSpan };
   }
 
-  /** R5: our own fault ends this connection, for where its messages end is not known any more; it goes no further. */
   #guarded(work: () => void): void {
     try {
       work();
     } catch (error) {
-      this.faulted(error);
-      this.degraded('observer_error');
-      this.destroy();
+      this.failed(error);
     }
   }
 }

@@ -5,7 +5,7 @@ import { HeadScanner } from '../../wire/http1/head-scanner.ts';
 import { latin1 } from '../../wire/http1/latin1.ts';
 import type { Exchange } from '../exchange.ts';
 import { HeldHead } from '../held-head.ts';
-import { responseFieldNames, toClientHead } from './heads.ts';
+import { mustChange, responseFieldNames, toClientHead } from './heads.ts';
 
 /** What the gate asks and tells. */
 export interface ResponseGateEvents {
@@ -74,7 +74,7 @@ export class ResponseGate {
       }
       if (end < 0) break;
       const { before, source, base } = this.#last;
-      const changed = toClientHead(latin1(source, base, end), this.#scanner);
+      const changed = mustChange(this.#scanner) ? toClientHead(latin1(source, base, end), this.#scanner) : undefined;
       const next = before > 0 ? at + end - before : end;
       this.#headComplete(source, base);
       if (changed !== undefined || before > 0) {
