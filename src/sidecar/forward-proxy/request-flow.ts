@@ -129,9 +129,7 @@ export class RequestFlow {
     } finally {
       this.#advancing = false;
     }
-    if (this.#postponed !== '' && this.origin?.busy !== true && !this.#over) {
-      this.#owner.refuse(this.#postponed, '');
-    }
+    if (this.#postponed !== '' && this.origin?.busy !== true && !this.#over) this.#refuse(this.#postponed, '');
   }
 
   /** Whether the bytes that wait may be read: the request before them has begun, its upgrade is settled. */
@@ -160,7 +158,7 @@ export class RequestFlow {
     const target = readTarget(method, head, framing, text);
     if (typeof target === 'string') {
       if (origin?.busy === true) return false;
-      this.#owner.refuse(target, text);
+      this.#refuse(target, text);
       return true;
     }
     const isConnect = method === 'CONNECT';
@@ -209,7 +207,13 @@ export class RequestFlow {
 
   #doubt(reason: string): void {
     if (this.origin?.busy === true) this.#postponed = reason;
-    else this.#owner.refuse(reason, '');
+    else this.#refuse(reason, '');
+  }
+
+  /** Not in the middle of an answer whose end nobody can tell. */
+  #refuse(reason: string, head: string): void {
+    if (this.origin?.certain === false) this.#owner.finishClient();
+    else this.#owner.refuse(reason, head);
   }
 
   /** A request of which a part has gone on cannot be taken back: its origin's connection ends. */
