@@ -1,6 +1,8 @@
 // Promise: message boundaries agree with Node's own parser, or the connection is opaque; no line goes into a body.
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { eventually } from '../support/eventually.ts';
+import { startInProcessSidecar } from '../support/in-process-sidecar.ts';
 import { randomSizes, seededRandom } from '../support/random-exchanges.ts';
 import { type BoundaryCase, corpus } from './corpus.ts';
 import { mutants } from './mutants.ts';
@@ -57,6 +59,20 @@ function pieces(text: string, sizes: readonly number[]): string[] {
   }
   return result;
 }
+
+test('through a sidecar Node sees what it sees directly', async (t) => {
+  const oracle = await startNodeOracle(t);
+  const faults: unknown[] = [];
+  const sidecar = await startInProcessSidecar(t, oracle.port, (error) => faults.push(error));
+  for (const subject of corpus) {
+    const direct = await oracle.see(subject.bytes);
+    const through = await oracle.seeThrough(sidecar.port, subject.bytes);
+    const withoutTrace = { ...through, requests: through.requests.map((seen) => ({ ...seen, traceparents: [] })) };
+    assert.deepEqual(withoutTrace, direct, `${subject.family}: ${subject.name}`);
+  }
+  assert.deepEqual(faults, []);
+  await eventually('every connection is over', () => sidecar.open.size === 0);
+});
 
 test('what is sound is read to its end, and nothing else is', () => {
   const wrong = corpus.filter((subject) => {

@@ -29,8 +29,14 @@ function record(request: IncomingMessage): () => SeenRequest {
   });
 }
 
+export interface NodeOracle extends Oracle {
+  readonly port: number;
+  /** The same by way of another port of 127.0.0.1 that leads here. */
+  seeThrough(port: number, bytes: string): Promise<View>;
+}
+
 /** A server that reads every request to its end and answers it; it ends with the test. */
-export async function startNodeOracle(t: TestContext): Promise<Oracle> {
+export async function startNodeOracle(t: TestContext): Promise<NodeOracle> {
   const recordings = new Map<net.Socket, Recording>();
   const server: Server = createServer({ requireHostHeader: false, keepAliveTimeout: 0 }, (request, response) => {
     recordings.get(request.socket)!.requests.push({ read: record(request) });
@@ -57,22 +63,25 @@ export async function startNodeOracle(t: TestContext): Promise<Oracle> {
   });
   const { port } = server.address() as net.AddressInfo;
 
+  const seeThrough = async (via: number, bytes: string): Promise<View> => {
+    const accepted = once(server, 'connection') as Promise<[net.Socket]>;
+    const client = net.connect({ port: via, host: '127.0.0.1' });
+    client.on('error', () => {});
+    client.resume();
+    const [socket] = await accepted;
+    // After an upgrade and an error it stays open for good.
+    const closed = once(socket, 'close', { signal: AbortSignal.timeout(maxWaitMs) }).catch(() => socket.destroy());
+    client.end(Buffer.from(bytes, 'latin1'));
+    await closed;
+    const { requests, refused } = recordings.get(socket)!;
+    recordings.delete(socket);
+    client.destroy();
+    return { requests: requests.map(({ read }) => read()), refused, closed: false };
+  };
   return {
     name: `Node ${process.versions.node}`,
-    async see(bytes: string): Promise<View> {
-      const accepted = once(server, 'connection') as Promise<[net.Socket]>;
-      const client = net.connect({ port, host: '127.0.0.1' });
-      client.on('error', () => {});
-      client.resume();
-      const [socket] = await accepted;
-      // After an upgrade and an error it stays open for good.
-      const closed = once(socket, 'close', { signal: AbortSignal.timeout(maxWaitMs) }).catch(() => socket.destroy());
-      client.end(Buffer.from(bytes, 'latin1'));
-      await closed;
-      const { requests, refused } = recordings.get(socket)!;
-      recordings.delete(socket);
-      client.destroy();
-      return { requests: requests.map(({ read }) => read()), refused, closed: false };
-    },
+    port,
+    seeThrough,
+    see: (bytes) => seeThrough(port, bytes),
   };
 }
