@@ -160,14 +160,14 @@ export class Origin implements ObservedConnection {
     const first = this.#http1?.queue.first;
     if (first !== undefined && status !== 0) first.status = status;
     this.#end ??= end;
-    this.observer.finish(end);
+    this.#finish(end);
   }
 
   /** Not used any more: closed, in order unless `reset`, and no event comes any more. */
   release(end: ConnectionEnd = { flag: '-', errorType: '' }, reset = false): void {
     if (this.#released) return;
     this.#released = true;
-    this.observer.finish(this.#end ?? end);
+    this.#finish(this.#end ?? end);
     if (!this.#upstream.connected) this.#socket.destroy();
     else if (reset) this.#socket.resetAndDestroy();
     else this.#socket.destroySoon();
@@ -270,6 +270,16 @@ export class Origin implements ObservedConnection {
     const wasDeaf = this.deaf;
     this.deaf = true;
     if (this.#upstream.connected) this.#events.closed(broken || wasDeaf, broken);
+  }
+
+  /** A span that cannot be made must not keep the connection from ending. */
+  #finish(end: ConnectionEnd): void {
+    try {
+      this.observer.finish(end);
+    } catch (error) {
+      this.faulted(error);
+      this.#events.degraded('observer_error');
+    }
   }
 
   /** R5: our own fault ends the client's connection and goes no further. */

@@ -104,8 +104,10 @@ export class ProxyConnection implements OpenConnection, ProxyClient, OriginEvent
       return;
     }
     const { inHead, requests } = this.#flow;
-    if (this.#slowHead.isTooSlow(inHead, requests, now, headTimeoutMs)) this.#guarded(() => this.#flow.tooSlow());
-    this.#flow.origin?.observer.sweep(now);
+    this.#guarded(() => {
+      if (this.#slowHead.isTooSlow(inHead, requests, now, headTimeoutMs)) this.#flow.tooSlow();
+      this.#flow.origin?.observer.sweep(now);
+    });
   }
 
   /** As a drain's deadline does. */
@@ -224,7 +226,11 @@ export class ProxyConnection implements OpenConnection, ProxyClient, OriginEvent
   }
 
   faulted(error: unknown): void {
-    this.#events.faulted(error);
+    try {
+      this.#events.faulted(error);
+    } catch {
+      // What tells of faults may have one itself.
+    }
   }
 
   /** R5: where the messages of this connection end is not known any more. */

@@ -166,9 +166,14 @@ test('an upgrade that is refused leaves HTTP as it was', async (t) => {
   const [a, b] = [await startOrigin(t, echoPaths('a')), await startOrigin(t, echoPaths('b'))];
   const upgrade = 'Connection: Upgrade\r\nUpgrade: x\r\n\r\n';
   const client = await proxy.send(
-    `GET http://${a.authority}/1 HTTP/1.1\r\n${upgrade}GET http://${b.authority}/2 HTTP/1.1\r\n\r\n`,
+    `GET http://${a.authority}/1 HTTP/1.1\r\n${upgrade}GET http://${a.authority}/2 HTTP/1.1\r\n\r\nGET http://${b.authority}/3 HTTP/1.1\r\n\r\n`,
   );
-  await client.readUntil('b/2');
+  await client.readUntil('b/3');
+  const spans = await proxy.sink.received(3);
+  assert.deepEqual(
+    spans.map(({ attributes }) => attributes['url.path']),
+    ['/1', '/2', '/3'],
+  );
 });
 
 test('a connection that is silent for the idle time-out ends, and its open request is an error', async (t) => {

@@ -14,6 +14,7 @@ const sites: readonly [object, string][] = [
   [RequestGate.prototype, 'read'],
   [ResponseGate.prototype, 'read'],
   [Http1Observer.prototype, 'serverEnded'],
+  [Http1Observer.prototype, 'finish'],
 ];
 
 for (const [owner, method] of sites) {
@@ -25,9 +26,10 @@ for (const [owner, method] of sites) {
       throw new Error('injected');
     });
     const client = await proxy.send(request);
-    if (method === 'serverEnded') {
+    if (method === 'serverEnded' || method === 'finish') {
       await client.readUntil('/x');
-      origin.sockets[0]!.end();
+      if (method === 'finish') client.socket.end();
+      else origin.sockets[0]!.end();
     }
     await client.closed;
     t.mock.restoreAll();
