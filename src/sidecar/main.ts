@@ -58,6 +58,7 @@ export async function startSidecar(loaded: LoadedConfig, log: Log, worker: Worke
     await listeners.open(config, tracer, connections, () => faultLogger(log));
     siblings.listen(siblingRoutes(sources), log);
     life.setReady();
+    worker.listening();
     // Only now: nobody waits for metrics at the start, and everybody for the listeners.
     setImmediate(() => void metrics());
     const stopSweep = startSweep(connections, [config.headTimeoutMs, config.idleTimeoutMs, config.heartbeatIntervalMs]);

@@ -87,6 +87,19 @@ test('connections made while a killed worker is replaced are answered, none is r
   assert.deepEqual(await sidecar.program.stop(), { code: 0, signal: null });
 });
 
+test('a worker that has served for a second is replaced at once, however often', supervised, async (t) => {
+  const { sidecar } = await startSupervised(t);
+  for (let count = 1; count <= 12; count++) {
+    const worker = await nthWorker(sidecar.program, count);
+    await answered(t, sidecar.inbound);
+    await new Promise((resolve) => setTimeout(resolve, 1_050));
+    await killWorker(worker);
+    const killedMs = performance.now();
+    await answered(t, sidecar.inbound);
+    assert.ok(performance.now() - killedMs < 2_000, `the ${count}th time it took longer`);
+  }
+});
+
 test('a worker that is stopped is replaced, and the log says why', supervised, async (t) => {
   const { sidecar } = await startSupervised(t);
   const first = await nthWorker(sidecar.program, 1);

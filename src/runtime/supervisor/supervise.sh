@@ -8,12 +8,13 @@
 # who have the read end as 4, see it close when this shell is gone, however it went; 9 is the standard input; 5 to 8 and
 # 10 on are listening sockets, which stay bound while a worker is being replaced.
 #
-# Signals: TERM and INT are passed on, each time they come; USR1 comes from a worker that accepts no more.
+# Signals: TERM and INT are passed on, each time they come; USR2 comes from a worker that listens, USR1 from one that
+# accepts no more.
 # A worker ends us with it by exit code 0 (it was asked to stop) or 2 (its configuration is of no use); one that ends in
 # any other way is started again.
 
 readonly orphaned=75 stalled=64
-readonly max_silent_rounds=5 settled_after_s=10 free_restarts=5 max_pause_s=30
+readonly max_silent_rounds=5 settled_after_cs=100 free_deaths=10 max_pause_s=30
 
 stopping=
 closed=
@@ -38,6 +39,7 @@ take_signals() {
   trap 'pass_on TERM' TERM
   trap 'pass_on INT' INT
   trap "close_sockets $1" USR1
+  trap 'served=1 signalled=1' USR2
 }
 
 # Sets `status` to how $1 ended; a signal for us ends the builtin early.
@@ -53,9 +55,10 @@ await() {
   done
 }
 
-uptime_s() {
+# Sets `now`, in hundredths of a second.
+look_at_clock() {
   read -r now _ </proc/uptime
-  now=${now%.*}
+  now=${now%.*}${now#*.}
 }
 
 # Kills worker $1 when its name has been the same for too long: it changes it from its event loop every second. Rounds
@@ -83,11 +86,13 @@ keep() {
   index=$1
   shift
   restarts=0
-  quick=0
+  deaths=0
+  pause_s=0
   ended=
   while :; do
-    uptime_s
+    look_at_clock
     started=$now
+    served=
     TRACECAR_WORKER_INDEX=$index TRACECAR_WORKER_RESTARTS=$restarts TRACECAR_WORKER_ENDED=$ended \
       "$@" <&9 3>&- 9<&- &
     child=$!
@@ -113,13 +118,18 @@ keep() {
   done
 }
 
-# At once after the first deaths, then ever later: a worker that dies at its start must not keep a core busy.
+# At once after the first deaths, then ever later: a worker that dies again and again must not keep a core busy. One that
+# never came to listen counts twice; one that served for a while makes all forgotten.
 pause() {
-  uptime_s
-  [ $((now - started)) -lt "$settled_after_s" ] || quick=0
-  quick=$((quick + 1))
-  [ "$quick" -gt "$free_restarts" ] || return 0
-  if [ "$quick" = $((free_restarts + 1)) ]; then pause_s=1; else pause_s=$((pause_s * 2)); fi
+  look_at_clock
+  if [ -n "$served" ] && [ $((now - started)) -ge "$settled_after_cs" ]; then
+    deaths=0
+    pause_s=0
+  fi
+  if [ -n "$served" ]; then deaths=$((deaths + 1)); else deaths=$((deaths + 2)); fi
+  [ "$deaths" -gt "$free_deaths" ] || return 0
+  pause_s=$((pause_s * 2))
+  [ "$pause_s" -gt 0 ] || pause_s=1
   [ "$pause_s" -le "$max_pause_s" ] || pause_s=$max_pause_s
   sleep "$pause_s" 3>&- 4<&- 5<&- 6<&- 7<&- 8<&- 9<&- </dev/null >/dev/null 2>&1 &
   child=$!

@@ -27,6 +27,8 @@ export interface Worker {
   readonly sockets: readonly number[];
   /** What the workers of one supervisor have in common, '' without a supervisor. */
   readonly family: string;
+  /** Tells the supervisor that this worker serves: one that dies before is started again ever later. */
+  listening(): void;
   /** Tells the supervisor that nothing is accepted any more, so that it lets go of the sockets too. */
   stoppedAccepting(): void;
 }
@@ -39,6 +41,7 @@ export const unsupervised: Worker = {
   predecessorEnded: '',
   sockets: [],
   family: '',
+  listening() {},
   stoppedAccepting() {},
 };
 
@@ -56,6 +59,9 @@ export function joinSupervisor(environment: NodeJS.ProcessEnv): Worker | undefin
   // A process started from here is no worker.
   for (const name of ['', '_INDEX', '_RESTARTS', '_ENDED']) delete environment[workerVariable + name];
   const parent = process.ppid;
+  const tell = (signal: NodeJS.Signals) => {
+    if (process.ppid === parent) process.kill(parent, signal);
+  };
   endWithSupervisor(given.alive);
   beat(parent);
   return {
@@ -65,9 +71,8 @@ export function joinSupervisor(environment: NodeJS.ProcessEnv): Worker | undefin
     predecessorEnded,
     sockets: given.sockets,
     family: given.family,
-    stoppedAccepting: () => {
-      if (process.ppid === parent) process.kill(parent, 'SIGUSR1');
-    },
+    listening: () => tell('SIGUSR2'),
+    stoppedAccepting: () => tell('SIGUSR1'),
   };
 }
 
