@@ -116,6 +116,7 @@ export class RequestReader {
   /** Passes `chunk[0..length)` on, unread. */
   pass(chunk: Buffer, length: number): void {
     this.#switchPending = false;
+    this.flush();
     this.#toServer.write(length === chunk.length ? chunk : chunk.subarray(0, length));
   }
 

@@ -37,7 +37,7 @@ export class OpaqueObserver implements ConnectionObserver {
   clientEnded(): void {}
 
   serverData(): void {
-    if (this.#span.firstServerByteMs === 0) this.#span.answered();
+    if (this.#span.firstServerByteMs === 0) this.#guarded(() => this.#span.answered());
   }
 
   serverEnded(): void {}

@@ -1,8 +1,10 @@
 // Where exceptions are injected: every call from the byte path into observers, tracer and exporter, and traffic that makes it.
 import assert from 'node:assert/strict';
 import { Connection } from '../../src/sidecar/connection.ts';
-import { SpanAllowance } from '../../src/sidecar/connection-guards.ts';
+import { SlowHeadWatch, SpanAllowance } from '../../src/sidecar/connection-guards.ts';
+import { ConnectionSpan } from '../../src/sidecar/connection-span.ts';
 import { ExchangeQueue } from '../../src/sidecar/exchange.ts';
+import { HeaderForwarding } from '../../src/sidecar/header-forwarding.ts';
 import { HeldHead } from '../../src/sidecar/held-head.ts';
 import { Http1Observer } from '../../src/sidecar/http1-observer.ts';
 import { RequestReader } from '../../src/sidecar/http1-requests.ts';
@@ -14,9 +16,12 @@ import { DirectionStats } from '../../src/sidecar/stats.ts';
 import { Tracer } from '../../src/sidecar/tracer.ts';
 import { Tunnel } from '../../src/sidecar/tunnel.ts';
 import { BodyReader } from '../../src/wire/http1/body-reader.ts';
+import { EventStreamCounter } from '../../src/wire/http1/event-stream-counter.ts';
 import { Framing } from '../../src/wire/http1/framing.ts';
 import { HeadScanner } from '../../src/wire/http1/head-scanner.ts';
+import { PostgresOpeningReader } from '../../src/wire/postgres/ssl-request.ts';
 import { ProxyHeaderReader } from '../../src/wire/proxy-protocol/reader.ts';
+import { ClientHelloReader } from '../../src/wire/tls/client-hello.ts';
 import { FrameCounter } from '../../src/wire/websocket/frame-counter.ts';
 import { CountingExporter } from '../support/in-process-sidecar.ts';
 
@@ -76,6 +81,10 @@ export const scenarios = {
     ['OST /p HTTP/1.1\r\nContent-Length: 0\r\n\r\n', ok],
     [get, ok],
   ],
+  PostgreSQL: [
+    ['\0\0\0\x08\x04\xd2\x16\x2f', 'N'],
+    ['\0\0\0\x15\0\x03\0\0user\0me\0\0', 'R\0\0\0\x08\0\0\0\0'],
+  ],
   TLS: [
     ['\x16\x03\x01\x00\x05\x01\x00\x00\x01\x03', '\x15\x03\x01\x00\x02\x02\x28'],
     ['more', 'and more'],
@@ -106,7 +115,7 @@ const site = (owner: { readonly prototype: object }, name: string, ...on: readon
 });
 
 const everywhere = Object.keys(scenarios) as Scenario[];
-const unread: readonly Scenario[] = ['TLS', 'opaque', 'a server that speaks first'];
+const unread: readonly Scenario[] = ['PostgreSQL', 'TLS', 'opaque', 'a server that speaks first'];
 
 /** What is also called while a fault is being handled: a second fault there may cost the connection. */
 export const recovery: readonly Site[] = [
@@ -135,6 +144,7 @@ export const sites: readonly Site[] = [
   site(ScannerPool, 'give', 'http', 'a head in pieces'),
   site(ExchangeQueue, 'push'),
   site(ExchangeQueue, 'shift', 'http', 'a doubt', 'a tunnel'),
+  site(SlowHeadWatch, 'isTooSlow', 'http', 'a head in pieces'),
   // What the readers tell.
   site(Http1Observer, 'requestOpened'),
   site(Http1Observer, 'requestBodyRead'),
@@ -156,9 +166,14 @@ export const sites: readonly Site[] = [
   site(Tunnel, 'serverData', 'a tunnel'),
   site(FrameCounter, 'read', 'a tunnel'),
   site(ProxyHeaderReader, 'read', 'a PROXY header'),
-  site(Prelude, 'read', 'TLS'),
+  site(Prelude, 'read', 'TLS', 'PostgreSQL'),
+  site(ClientHelloReader, 'read', 'TLS'),
+  site(PostgresOpeningReader, 'read', 'PostgreSQL'),
+  site(EventStreamCounter, 'read', 'an event stream'),
+  site(ConnectionSpan, 'answered', ...unread),
   // The tracer.
   site(RequestFields, 'read'),
+  site(HeaderForwarding, 'gave'),
   site(Tracer, 'open'),
   site(Tracer, 'close', 'http', 'a doubt', 'a tunnel'),
   site(Tracer, 'continue', 'http', 'a tunnel'),
