@@ -196,6 +196,21 @@ const tunnels: Family = {
   },
 };
 
+/** Passed over before HTTP is read; a server that expects none refuses them. */
+const proxyHeaders: Family = {
+  name: 'PROXY headers',
+  sound: ['version 1', 'version 1 of unknown origin', 'version 2, local'],
+  cases: {
+    'version 1': `PROXY TCP4 10.0.0.1 10.0.0.2 5000 80\r\n${get}`,
+    'version 1 of unknown origin': `PROXY UNKNOWN\r\n${get}`,
+    'version 2, local': `\r\n\r\n\0\r\nQUIT\n\x20\0\0\0${get}`,
+    'version 1 ended by bare LF': `PROXY TCP4 10.0.0.1 10.0.0.2 5000 80\n${get}`,
+    'version 1 behind a request': `${get}PROXY TCP4 10.0.0.1 10.0.0.2 5000 80\r\n`,
+    'version 2, of a version 3': `\r\n\r\n\0\r\nQUIT\n\x30\0\0\0${get}`,
+    'a method that begins like it': `PROXYX /a HTTP/1.1 x\r\nHost: h\r\n\r\n${get}`,
+  },
+};
+
 export const streamFamilies: readonly Family[] = [
   methodBodies,
   payloads,
@@ -205,4 +220,5 @@ export const streamFamilies: readonly Family[] = [
   http10,
   expectations,
   tunnels,
+  proxyHeaders,
 ];
