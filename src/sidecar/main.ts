@@ -42,14 +42,15 @@ const drainPollMs = 50;
  * @throws UsageError when an address cannot be bound or a TLS file cannot be read; nothing is left listening then
  */
 export async function startSidecar(loaded: LoadedConfig, log: Log, worker: Worker = unsupervised): Promise<Sidecar> {
-  const config = { ...loaded.config, workers: worker.workers };
+  const whole = { ...loaded.config, workers: worker.workers };
+  const config = shareOf(whole);
   const parts = createParts(config, log);
   const { exporter, tracer, connections } = parts;
   const listeners = new Listeners();
   const siblings = new Siblings(worker);
   const life = createLife();
   const metrics = once(() => import('./load-metrics.ts').then(({ createMetrics }) => createMetrics(parts, worker)));
-  const configDump = () => dumpConfig(config, loaded.origins, listeners.bound);
+  const configDump = () => dumpConfig(whole, loaded.origins, listeners.bound);
   const sources: AdminSources = { ...parts, ...life, metrics, configDump, log, worker };
   const onAdminError = (error: unknown) => log.error({ error: errorMessage(error) }, 'admin');
   const adminServer = createRouteServer(adminRoutes(sources, siblings), onAdminError);
@@ -83,6 +84,11 @@ export async function startSidecar(loaded: LoadedConfig, log: Log, worker: Worke
     await exporter.shutdown(0);
     throw error;
   }
+}
+
+/** One worker's share of what bounds the whole sidecar (R14). */
+function shareOf(config: SidecarConfig): SidecarConfig {
+  return { ...config, maxConnections: Math.ceil(config.maxConnections / config.workers) };
 }
 
 /** What follows a request from its first byte to its span's departure. */

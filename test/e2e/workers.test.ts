@@ -13,10 +13,10 @@ const request = 'GET /x HTTP/1.1\r\nHost: h\r\n\r\n';
 const ok = Buffer.from('HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n');
 const supervised = { skip: noSupervisor };
 
-async function startWorkers(t: TestContext, env: Readonly<Record<string, string>> = {}) {
+async function startWorkers(t: TestContext, env: Readonly<Record<string, string>> = {}, args: readonly string[] = []) {
   const server = await startRawServer(t, { onData: ({ socket }) => socket.write(ok) });
   const sink = await startOtlpSink(t);
-  const options = { inbound: server.port, otlp: sink.url, args: ['--concurrency', '2'], env };
+  const options = { inbound: server.port, otlp: sink.url, args: ['--concurrency', '2', ...args], env };
   const sidecar = await startSidecar(t, options);
   await nthWorker(sidecar.program, 2);
   return { sink, sidecar };
@@ -95,6 +95,22 @@ test('while one worker is replaced the other one serves', supervised, async (t) 
   assert.ok(isRunning(second!));
   const restarts = async () => sumOf(await sidecar.metrics(), 'tracecar_worker_restarts_total');
   await eventually('one restart is counted', async () => (await restarts()) === 1);
+});
+
+test('the limit of connections is divided', supervised, async (t) => {
+  const { sidecar } = await startWorkers(t, {}, ['--max-connections', '4']);
+  const [stopped] = workerIds(sidecar.program);
+  process.kill(stopped!, 'SIGSTOP');
+  const clients: RawClient[] = [];
+  for (let i = 0; i < 2; i++) {
+    clients.push(await connectRaw(t, sidecar.inbound));
+    await exchange(clients[i]!);
+  }
+  const third = await connectRaw(t, sidecar.inbound);
+  third.socket.write(request);
+  assert.equal(await third.closed, 'ECONNRESET');
+  process.kill(stopped!, 'SIGCONT');
+  for (const client of clients) await exchange(client);
 });
 
 test('SIGTERM drains both, and the spans of both arrive', supervised, async (t) => {
