@@ -40,6 +40,7 @@ async function run(command: readonly string[], parsed: ParsedFlags): Promise<voi
   const loaded = loadConfig({ ...flags, ...(pairs.length > 0 && { inbound: [...given, ...pairs] }) }, process.env, {
     'outbound-proxy': '127.0.0.1:0',
     admin: '127.0.0.1:0',
+    'drain-quiet': '0',
     service: path.basename(command[0] ?? ''),
   });
   const sidecar = await startSidecar(loaded, log);

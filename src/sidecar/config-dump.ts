@@ -45,7 +45,7 @@ export function dumpConfig(config: SidecarConfig, origins: ReadonlyMap<string, O
     'max-added-head': config.maxAddedHeadBytes,
     'connect-timeout': `${config.connectTimeoutMs}ms`,
     'drain-timeout': `${config.drainTimeoutMs}ms`,
-    'minimum-drain': `${config.minimumDrainMs}ms`,
+    'drain-quiet': `${config.drainQuietMs}ms`,
     'head-timeout': `${config.headTimeoutMs}ms`,
     'idle-timeout': `${config.idleTimeoutMs}ms`,
     'heartbeat-interval': `${config.heartbeatIntervalMs}ms`,

@@ -49,7 +49,8 @@ export interface SidecarConfig {
   readonly maxAddedHeadBytes: number;
   readonly connectTimeoutMs: number;
   readonly drainTimeoutMs: number;
-  readonly minimumDrainMs: number;
+  /** A drain ends when no connection has been open for so long. */
+  readonly drainQuietMs: number;
   /** 0: for ever. */
   readonly headTimeoutMs: number;
   /** 0: never. */

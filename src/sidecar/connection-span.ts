@@ -13,6 +13,8 @@ export class ConnectionSpan {
   reason: SamplingReason = 'random';
   /** The server's first byte, epoch milliseconds; 0 while it has said nothing. */
   firstServerByteMs = 0;
+  /** The client has closed its side: how the server ends is nobody's failure any more. */
+  clientEnded = false;
   /** The name a TLS client asked for (SNI), '' without one. */
   serverName = '';
   /** The protocols a TLS client offered (ALPN), in its order. */

@@ -50,7 +50,7 @@ export function loadConfig(flags: FlagValues, environment: Environment, defaults
     maxAddedHeadBytes: settings.integer('max-added-head', 0, 1 << 20),
     connectTimeoutMs: settings.durationMs('connect-timeout'),
     drainTimeoutMs: settings.durationMs('drain-timeout'),
-    minimumDrainMs: settings.durationMs('minimum-drain'),
+    drainQuietMs: settings.durationMs('drain-quiet'),
     headTimeoutMs: settings.durationMs('head-timeout'),
     idleTimeoutMs: settings.durationMs('idle-timeout'),
     heartbeatIntervalMs: settings.durationMs('heartbeat-interval'),

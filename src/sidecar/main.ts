@@ -10,6 +10,7 @@ import { type AdminSources, adminRoutes, siblingRoutes } from './admin.ts';
 import type { SidecarConfig } from './config.ts';
 import { dumpConfig } from './config-dump.ts';
 import { createExporter } from './create-exporter.ts';
+import { quiet } from './drain.ts';
 import { SpanEncoder } from './export/span-encoder.ts';
 import type { ProxyListener } from './forward-proxy/proxy-listener.ts';
 import { HeaderForwarding } from './header-forwarding.ts';
@@ -34,7 +35,6 @@ export interface Sidecar {
 }
 
 const flushTimeoutMs = 5_000;
-const drainPollMs = 50;
 
 /**
  * Starts a sidecar.
@@ -45,7 +45,7 @@ export async function startSidecar(loaded: LoadedConfig, log: Log, worker: Worke
   const whole = { ...loaded.config, workers: worker.workers };
   const config = shareOf(whole);
   const parts = createParts(config, log);
-  const { exporter, tracer, connections } = parts;
+  const { exporter, tracer, connections, stats } = parts;
   const listeners = new Listeners();
   const siblings = new Siblings(worker);
   const life = createLife();
@@ -65,7 +65,7 @@ export async function startSidecar(loaded: LoadedConfig, log: Log, worker: Worke
     const stopSweep = startSweep(connections, [config.headTimeoutMs, config.idleTimeoutMs, config.heartbeatIntervalMs]);
     const drain = async () => {
       life.startDraining();
-      await drained(connections, config);
+      await quiet(connections, stats, config);
       stopSweep();
       listeners.close();
       worker.stoppedAccepting();
@@ -132,18 +132,6 @@ function once<T>(create: () => Promise<T>): () => Promise<T> {
     created ??= create();
     return created;
   };
-}
-
-/** Resolves when no connection is left and the minimum is over, or at the time-out. */
-async function drained(connections: Connections, config: SidecarConfig): Promise<void> {
-  const startMs = performance.now();
-  const isOver = () => {
-    const elapsedMs = performance.now() - startMs;
-    return elapsedMs >= config.drainTimeoutMs || (connections.size === 0 && elapsedMs >= config.minimumDrainMs);
-  };
-  while (!isOver()) {
-    await new Promise((resolve) => setTimeout(resolve, drainPollMs));
-  }
 }
 
 /** One line per kind of fault and minute: a fault on every request must not become a flood of logs. */

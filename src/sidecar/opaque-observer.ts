@@ -34,7 +34,9 @@ export class OpaqueObserver implements ConnectionObserver {
     this.#connection.write(length === chunk.length ? chunk : chunk.subarray(0, length));
   }
 
-  clientEnded(): void {}
+  clientEnded(): void {
+    this.#span.clientEnded = true;
+  }
 
   serverData(): void {
     if (this.#span.firstServerByteMs === 0) this.#guarded(() => this.#span.answered());

@@ -124,11 +124,7 @@ const table = {
   'max-added-head': { argument: 'BYTES', fallback: '8192', meaning: 'add nothing to a head that would pass this size' },
   'connect-timeout': { argument: 'D', fallback: '10s', meaning: 'time to reach the target' },
   'drain-timeout': { argument: 'D', fallback: '25s', meaning: 'how long connections may last after SIGTERM' },
-  'minimum-drain': {
-    argument: 'D',
-    fallback: '0',
-    meaning: 'how long to go on accepting after SIGTERM even when no connection is open',
-  },
+  'drain-quiet': { argument: 'D', fallback: '1s', meaning: 'end a drain when nobody has been connected for so long' },
   'head-timeout': {
     argument: 'D',
     fallback: '10s',

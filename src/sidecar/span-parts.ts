@@ -103,7 +103,7 @@ export function connectionRecord(
   const { facts } = connection.template;
   const inbound = facts.direction === 'inbound';
   const host = span.serverName || (inbound ? config.service : facts.upstreamAddress);
-  const failed = end.flag === 'UF' || isFailure(end);
+  const failed = end.flag === 'UF' || (isFailure(end) && !span.clientEnded);
   return {
     traceId: span.traceId,
     spanId: span.spanId,

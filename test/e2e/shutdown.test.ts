@@ -83,18 +83,33 @@ test('the collector exits 0 on SIGTERM', async (t) => {
   assert.deepEqual(await collector.stop(), { code: 0, signal: null });
 });
 
-test('with --minimum-drain it goes on accepting for a while although no connection is open', async (t) => {
-  const server = await startRawServer(t, {
-    onData: ({ socket }) => socket.end('HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n'),
-  });
+test('after SIGTERM, callers that connect anew for each request are served until they stop coming', async (t) => {
+  const server = await startRawServer(t, { onData: ({ socket }) => socket.end(ok) });
   const sink = await startOtlpSink(t);
-  const sidecar = await startSidecar(t, { inbound: server.port, otlp: sink.url, args: ['--minimum-drain', '1500ms'] });
-  const ended = sidecar.program.stop();
-  await eventually('not ready', async () => (await fetch(`http://${sidecar.admin}/ready`)).status === 503);
-  const client = await connectRaw(t, sidecar.inbound);
-  client.socket.write('GET /late HTTP/1.1\r\nHost: h\r\n\r\n');
-  assert.match((await client.readToEnd()).toString(), /^HTTP\/1\.1 200/);
-  client.socket.end();
-  assert.deepEqual(await ended, { code: 0, signal: null });
-  assert.equal(sink.spans.length, 1);
+  const sidecar = await startSidecar(t, { inbound: server.port, otlp: sink.url, args: ['--drain-quiet', '800ms'] });
+  const call = async () => {
+    const client = await connectRaw(t, sidecar.inbound);
+    client.socket.write(request);
+    assert.deepEqual(await client.read(ok.length), ok);
+    client.socket.destroy();
+  };
+  await call();
+  const exited = sidecar.program.stop();
+  // Longer in all than the quiet time, with gaps shorter than that: to each caller nobody else is there.
+  for (let i = 0; i < 6; i++) {
+    await new Promise((resolve) => setTimeout(resolve, 250));
+    await call();
+  }
+  const startMs = performance.now();
+  assert.deepEqual(await exited, { code: 0, signal: null });
+  assert.ok(performance.now() - startMs < 5_000);
+  assert.equal(sink.spans.length, 7);
+});
+
+test('a sidecar that nobody ever connected to ends at once', async (t) => {
+  const sink = await startOtlpSink(t);
+  const sidecar = await startSidecar(t, { inbound: 9, otlp: sink.url, args: ['--drain-quiet', '20s'] });
+  const startMs = performance.now();
+  assert.deepEqual(await sidecar.program.stop(), { code: 0, signal: null });
+  assert.ok(performance.now() - startMs < 5_000);
 });

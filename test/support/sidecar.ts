@@ -45,6 +45,8 @@ export async function startSidecar(t: TestContext, options: SidecarOptions): Pro
       ...(options.inbound === undefined ? [] : ['--inbound', `127.0.0.1:0=127.0.0.1:${options.inbound}`]),
       ...(options.outbound ?? []).flatMap((port) => ['--outbound', `127.0.0.1:0=127.0.0.1:${port}`]),
       ...['--otlp-endpoint', options.otlp, '--otlp-protocol', options.protocol ?? 'http/protobuf'],
+      // The tests' own clients know when they are done.
+      ...['--drain-quiet', '0'],
       ...(options.args ?? []),
     ],
     { OTEL_BSP_SCHEDULE_DELAY: '50', ...options.env },

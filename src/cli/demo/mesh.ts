@@ -155,7 +155,7 @@ function sidecarSpec(node: PlannedNode, inboundOf: (s: ServiceName) => number, p
       ]),
       ...['--otlp-protocol', overGrpc ? 'grpc' : 'http/protobuf'],
       ...['--otlp-endpoint', `http://127.0.0.1:${overGrpc ? ports.grpc : ports.http}`],
-      ...['--drain-timeout', '2s'],
+      ...['--drain-timeout', '2s', '--drain-quiet', '0'],
     ),
     env: { OTEL_BSP_SCHEDULE_DELAY: '250' },
   };

@@ -147,13 +147,17 @@ test('an answer that can be read in two ways passes as it is, and no other origi
 test('an upgrade is a tunnel once it is granted; bytes that came early wait for that', async (t) => {
   const proxy = await startProxy(t);
   const granted = 'HTTP/1.1 101 Switching Protocols\r\nUpgrade: x\r\nConnection: upgrade\r\n\r\n';
+  const hints = 'HTTP/1.1 103 Early Hints\r\n\r\n';
   const origin = await startOrigin(t, (socket, text) => {
-    if (text.endsWith('\r\n\r\n')) socket.write(`${granted}hello`);
+    if (text.endsWith('\r\n\r\n')) socket.write(hints);
     else if (text.endsWith('\0ping')) socket.write('\0pong');
   });
   const head = `GET http://${origin.authority}/ws HTTP/1.1\r\nConnection: Upgrade\r\nUpgrade: x\r\n\r\n`;
   const client = await proxy.send(`${head}\0ping`);
-  assert.equal((await client.readUntil('\0pong')).toString(), `${granted}hello\0pong`);
+  await client.read(hints.length);
+  assert.doesNotMatch(origin.received(), /\0/);
+  origin.sockets[0]!.write(`${granted}hello`);
+  assert.equal((await client.readUntil('\0pong')).toString(), `${hints}${granted}hello\0pong`);
   assert.match(origin.received(), /Upgrade: x\r\n\r\n\0ping$/);
   client.socket.end();
   await eventually('the origin to see the end', () => origin.sockets[0]!.readableEnded);

@@ -121,6 +121,16 @@ test('a client that sends without waiting for answers is read no further than is
   assert.equal(origin.sockets.length, 1);
 });
 
+test('an origin that answers nothing is not sent more than a bounded number of requests', async (t) => {
+  const proxy = await startProxy(t);
+  const origin = await startOrigin(t);
+  const other = await startOrigin(t, echoPaths());
+  await proxy.send(`GET http://${origin.authority}/hold HTTP/1.1\r\n\r\n`.repeat(500));
+  await eventually('64 requests', () => origin.received().split('\r\n\r\n').length > 64);
+  await (await proxy.send(`GET http://${other.authority}/x HTTP/1.1\r\n\r\n`)).readUntil('/x');
+  assert.equal(origin.received().split('\r\n\r\n').length - 1, 64);
+});
+
 test('HEAD, 204 and 304 have no body, and what follows them is the next answer', async (t) => {
   const proxy = await startProxy(t);
   const answers = [
