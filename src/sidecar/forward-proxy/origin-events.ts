@@ -30,8 +30,8 @@ export interface OriginEvents {
   progressed(): void;
   /** Bytes came that nobody asked for; they have been dropped. */
   unsolicited(): void;
-  /** The origin has closed its side; `complete`: no answer was under way or waited for. */
-  ended(complete: boolean): void;
+  /** The origin has closed its side. */
+  ended(): void;
   /** `broken`: not by both sides' ends. */
   closed(broken: boolean, reset: boolean): void;
   detected(protocol: Protocol): void;

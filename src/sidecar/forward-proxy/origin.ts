@@ -259,10 +259,9 @@ export class Origin implements ObservedConnection {
   }
 
   #ended(): void {
-    const complete = !this.busy && this.#gate?.unread !== true;
     this.#end ??= { flag: 'UC', errorType: '' };
     this.observer.serverEnded();
-    this.#events.ended(complete);
+    this.#events.ended();
   }
 
   #closed(broken: boolean): void {

@@ -192,10 +192,9 @@ export class ProxyConnection implements OpenConnection, ProxyClient, OriginEvent
     this.finishClient();
   }
 
-  ended(complete: boolean): void {
-    // A request that waits for this answer to be complete goes to another connection.
-    if (complete && !this.#flow.tunnel && this.#flow.waiting) this.progressed();
-    else this.#client.end();
+  /** An end is passed on as it would be without a proxy: it may be the end of an answer. */
+  ended(): void {
+    this.#client.end();
   }
 
   /** A reset is passed on as a reset, unless an early answer is still to reach a client that is busy sending. */

@@ -67,11 +67,6 @@ export class RequestFlow {
     return this.#gate.inHead;
   }
 
-  /** A request waits for the answers before it. */
-  get waiting(): boolean {
-    return this.#gate.waiting;
-  }
-
   /** Whether all that came has been handed on. */
   get settled(): boolean {
     return this.#backlog.length === 0 && !this.#gate.waiting && this.connecting === undefined;

@@ -68,10 +68,6 @@ export class RequestGate {
     return this.#mode === Mode.head && this.#held.length > 2;
   }
 
-  get inBody(): boolean {
-    return this.#mode === Mode.body;
-  }
-
   /** The answer to an Upgrade or a CONNECT was no: HTTP goes on. */
   liftBarrier(): void {
     if (this.#mode === Mode.barrier) this.#mode = Mode.head;

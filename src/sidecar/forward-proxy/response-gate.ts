@@ -40,11 +40,6 @@ export class ResponseGate {
     return this.#mode === Mode.unread;
   }
 
-  /** The end of the response being passed is the end of the connection. */
-  get untilClose(): boolean {
-    return this.#mode === Mode.body && this.#body.untilClose;
-  }
-
   /** From the next byte on, everything passes unread. */
   giveUp(): void {
     this.#mode = Mode.unread;
