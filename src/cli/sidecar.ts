@@ -22,7 +22,9 @@ async function run(parsed: ParsedFlags): Promise<void> {
   const joined = joinSupervisor(process.env);
   if (joined === undefined) {
     const reason = await supervise(listenAddresses(loaded.config), loaded.config.workers);
-    log.info({ reason }, 'runs without a supervisor, in one process');
+    // Who asked for several workers gets less than that.
+    const severity = loaded.config.workers > 1 ? 'warn' : 'info';
+    log[severity]({ reason }, 'runs without a supervisor, in one process');
   }
   const worker = joined ?? unsupervised;
   if (worker.predecessorEnded !== '') log.warn(`worker ended (${worker.predecessorEnded}); started again`);

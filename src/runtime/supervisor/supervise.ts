@@ -25,8 +25,6 @@ const pipeReadEnd = 4;
 const standardInput = 9;
 /** Sockets from here on; a POSIX shell can close only descriptors of one digit, so the low ones go first. */
 const firstSocket = 5;
-/** Above every number given out here. */
-const aside = 200;
 
 /**
  * Becomes the supervisor of `workers` copies of this very program, which find their sockets, in the order of `requests`,
@@ -107,6 +105,7 @@ function becomeShell(system: System, sockets: readonly number[], workers: number
     return next++;
   });
   // First all out of the way, then each to its place: a place may be another's number now.
+  const aside = Math.max(next, standardInput + 1);
   for (const move of moves) move[0] = system.copyAbove(move[0], aside);
   for (const [from, to] of moves) system.copyTo(from, to);
   const command = [
