@@ -147,11 +147,11 @@ export class RequestReader {
 
   #readBody(chunk: Buffer, at: number, end: number): void {
     const next = this.#body.read(chunk, at, end);
+    this.#events.requestBodyRead(this.#body.payloadBytes);
     if (this.#body.failed) {
       this.#events.requestDoubt('bad_request_body');
       return;
     }
-    this.#events.requestBodyRead(this.#body.payloadBytes);
     this.#committed = next;
     this.#join(chunk, at, next);
     if (this.#body.done) this.#ended();

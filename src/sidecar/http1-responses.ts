@@ -68,8 +68,8 @@ export class ResponseReader {
 
   #readBody(bytes: Buffer, at: number, length: number): number {
     const next = this.#body.read(bytes, at, length);
-    if (this.#body.failed) return this.#stop('bad_response_body', length);
     if (this.#exchange !== undefined) this.#exchange.responseBytes = this.#body.payloadBytes;
+    if (this.#body.failed) return this.#stop('bad_response_body', length);
     if (this.#body.done) this.#end();
     return next;
   }
