@@ -175,6 +175,32 @@ test('a server that reads nothing stops its client, and the sidecar holds little
   client.socket.destroy();
 });
 
+test('a client that reads nothing stops its server, and the sidecar holds little of what was sent', async (t) => {
+  const { sidecar, port } = await startProxy(t);
+  let stalled = false;
+  const server = net.createServer(async (socket) => {
+    socket.on('error', () => {});
+    await once(socket, 'data');
+    socket.write('HTTP/1.1 200 OK\r\nContent-Length: 1000000000\r\n\r\n');
+    const chunk = Buffer.alloc(1 << 20);
+    while (!stalled && socket.bytesWritten < 100e6) {
+      const flushed = new Promise<false>((resolve) => socket.write(chunk, () => resolve(false)));
+      stalled = await Promise.race([flushed, new Promise<true>((resolve) => setTimeout(resolve, 1_000, true))]);
+    }
+    socket.destroy();
+  });
+  server.listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  t.after(() => server.close());
+  const client = await connectRaw(t, port);
+  client.socket.pause();
+  const { port: origin } = server.address() as AddressInfo;
+  client.socket.write(`GET http://127.0.0.1:${origin}/ HTTP/1.1\r\n\r\n`);
+  await eventually('the server to be stopped', () => stalled, 30_000);
+  const memory = (await sidecar.metrics()).find(({ name }) => name === 'process_resident_memory_bytes');
+  assert.ok(memory!.value < 160e6, `${memory!.value} bytes of memory`);
+});
+
 test('a rolling stop: requests under way are answered, then the proxy ends with every span delivered', async (t) => {
   const { sidecar, sink, port } = await startProxy(t);
   let asked: http.ServerResponse | undefined;

@@ -16,10 +16,14 @@ test('an early answer reaches a client that is busy sending, though the origin h
   });
   const client = await proxy.send(`POST http://${origin.authority}/up HTTP/1.1\r\nContent-Length: 50000000\r\n\r\n`);
   client.socket.on('error', () => {});
+  // Nothing is read before all is sent: a reset meanwhile would take the answer away.
+  client.socket.pause();
   const chunk = Buffer.alloc(1 << 20);
-  for (let i = 0; i < 8 && client.socket.writable; i++) {
-    if (!client.socket.write(chunk)) await Promise.race([once(client.socket, 'drain'), client.closed]);
+  for (let sent = 0; sent < 16 && client.socket.writable; sent++) {
+    if (!client.socket.write(chunk)) await Promise.race([once(client.socket, 'drain'), once(client.socket, 'close')]);
+    if (sent === 8) await eventually('the origin to have closed', () => origin.sockets[0]!.destroyed);
   }
+  client.socket.resume();
   assert.equal((await client.readUntil('big')).toString(), answer);
   client.socket.destroy();
   const [span] = await proxy.sink.received(1);
