@@ -203,10 +203,25 @@ test('the supervisor is a shell of a few megabytes beside the worker', supervise
   assert.ok(resident.length >= 2 && resident.reduce((sum, kb) => sum + kb) < 8 << 10, `${resident} kB`);
 });
 
-test('without a supervisor one process serves, and says that it is alone', supervised, async (t) => {
-  const { sidecar } = await startSupervised(t, ['--concurrency', '3'], { TRACECAR_SUPERVISOR: 'off' });
-  assert.equal(sidecar.program.listening.pid, sidecar.program.process.pid);
-  assert.ok(messages(sidecar.program).includes('runs without a supervisor, in one process'));
-  await answered(t, sidecar.inbound);
-  assert.deepEqual(await sidecar.program.stop(), { code: 0, signal: null });
-});
+const withoutKoffi = `data:text/javascript,${encodeURIComponent(`
+  import Module from 'node:module';
+  const load = Module._load;
+  Module._load = function (name, ...rest) {
+    if (name === 'koffi') throw new Error('no build for this platform\\nand more');
+    return load.call(this, name, ...rest);
+  };
+`)}`;
+
+for (const [why, env, reason] of [
+  ['when it is not wanted', { TRACECAR_SUPERVISOR: 'off' }, 'TRACECAR_SUPERVISOR=off'],
+  ['without koffi', { NODE_OPTIONS: `--import ${withoutKoffi}` }, 'koffi: no build for this platform'],
+] as const) {
+  test(`${why} one process serves, and says that it is alone`, supervised, async (t) => {
+    const { sidecar } = await startSupervised(t, ['--concurrency', '3'], env);
+    assert.equal(sidecar.program.listening.pid, sidecar.program.process.pid);
+    const line = sidecar.program.stderr.map((text) => JSON.parse(text)).find((entry) => entry.reason !== undefined);
+    assert.deepEqual([line.reason, line.msg], [reason, 'runs without a supervisor, in one process']);
+    await answered(t, sidecar.inbound);
+    assert.deepEqual(await sidecar.program.stop(), { code: 0, signal: null });
+  });
+}
