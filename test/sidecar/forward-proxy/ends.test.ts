@@ -1,6 +1,7 @@
 // The forward proxy and how connections end: early answers, resets, half-closes, upgrades, answers nobody asked for.
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
+import type { Socket } from 'node:net';
 import test from 'node:test';
 import { eventually } from '../../support/eventually.ts';
 import { sendReset } from '../../support/raw-tcp.ts';
@@ -8,27 +9,33 @@ import { echoPaths, startOrigin, startProxy } from './proxy.ts';
 
 const ok = 'HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok';
 
-test('an early answer reaches a client that is busy sending, though the origin has closed', async (t) => {
-  const proxy = await startProxy(t);
-  const answer = 'HTTP/1.1 413 Too Large\r\nContent-Length: 3\r\nConnection: close\r\n\r\nbig';
-  const origin = await startOrigin(t, (socket) => {
-    socket.end(answer, () => socket.destroy());
+const early = 'HTTP/1.1 413 Too Large\r\nContent-Length: 3\r\nConnection: close\r\n\r\nbig';
+
+for (const [how, close] of [
+  ['closed', (socket) => socket.end(early, () => socket.destroy())],
+  ['reset the connection', (socket) => socket.write(early, () => sendReset(socket))],
+] as const satisfies readonly [string, (socket: Socket) => void][]) {
+  test(`an early answer reaches a client that is busy sending, though the origin has ${how}`, async (t) => {
+    const proxy = await startProxy(t);
+    const origin = await startOrigin(t, (socket) => {
+      if (!socket.destroyed) close(socket);
+    });
+    const client = await proxy.send(`POST http://${origin.authority}/up HTTP/1.1\r\nContent-Length: 50000000\r\n\r\n`);
+    client.socket.on('error', () => {});
+    // Nothing is read before all is sent: a reset meanwhile would take the answer away.
+    client.socket.pause();
+    const chunk = Buffer.alloc(1 << 20);
+    for (let sent = 0; sent < 16 && client.socket.writable; sent++) {
+      if (!client.socket.write(chunk)) await Promise.race([once(client.socket, 'drain'), once(client.socket, 'close')]);
+      if (sent === 8) await eventually('the origin to have closed', () => origin.sockets[0]!.destroyed);
+    }
+    client.socket.resume();
+    assert.equal((await client.readUntil('big')).toString(), early);
+    client.socket.destroy();
+    const [span] = await proxy.sink.received(1);
+    assert.equal(span!.attributes['http.response.status_code'], 413);
   });
-  const client = await proxy.send(`POST http://${origin.authority}/up HTTP/1.1\r\nContent-Length: 50000000\r\n\r\n`);
-  client.socket.on('error', () => {});
-  // Nothing is read before all is sent: a reset meanwhile would take the answer away.
-  client.socket.pause();
-  const chunk = Buffer.alloc(1 << 20);
-  for (let sent = 0; sent < 16 && client.socket.writable; sent++) {
-    if (!client.socket.write(chunk)) await Promise.race([once(client.socket, 'drain'), once(client.socket, 'close')]);
-    if (sent === 8) await eventually('the origin to have closed', () => origin.sockets[0]!.destroyed);
-  }
-  client.socket.resume();
-  assert.equal((await client.readUntil('big')).toString(), answer);
-  client.socket.destroy();
-  const [span] = await proxy.sink.received(1);
-  assert.equal(span!.attributes['http.response.status_code'], 413);
-});
+}
 
 test('100 Continue comes before the body is sent, and the body after it', async (t) => {
   const proxy = await startProxy(t);
