@@ -43,7 +43,8 @@ async function run(command: readonly string[], parsed: ParsedFlags): Promise<voi
     'drain-quiet': '0',
     service: path.basename(command[0] ?? ''),
   });
-  const sidecar = await startSidecar(loaded, log);
+  if (loaded.config.workers > 1) log.warn('--concurrency: run is one process');
+  const sidecar = await startSidecar({ ...loaded, config: { ...loaded.config, workers: 1 } }, log);
   announce(sidecar, loaded, log, level);
   const { exitCode, failure } = await runInside(sidecar, loaded, command);
   // From here on nobody has a reason to wait but for the spans: a signal ends that.
@@ -58,7 +59,8 @@ function runInside(sidecar: Sidecar, { config }: LoadedConfig, command: readonly
   const { host, port } = sidecar.outboundProxy!.bound;
   // Listening on every address is no address to connect to.
   const reachable = { host: host === '0.0.0.0' ? '127.0.0.1' : host === '::' ? '::1' : host, port };
-  return runChild(command, proxiedEnvironment(process.env, reachable, tracesEndpoint || endpoint));
+  const environment = proxiedEnvironment(process.env, reachable, tracesEndpoint || endpoint);
+  return runChild(command, environment, sidecar.quitRequested);
 }
 
 /** `LISTEN=TARGET` of each `[LISTEN=]PORT`. */

@@ -146,6 +146,13 @@ test('a command that a signal ends gives 128 and the signal’s number', async (
   assert.deepEqual(await program.stop(), { code: 143, signal: null });
 });
 
+test('POST /quitquitquit ends the command, and with it the program', async (t) => {
+  const program = await startProgram(t, script('setInterval(() => {}, 1000)', '--otlp-endpoint', 'http://127.0.0.1:9'));
+  const answer = await fetch(`http://${String(program.listening.admin)}/quitquitquit`, { method: 'POST' });
+  assert.equal(answer.status, 200);
+  assert.deepEqual(await program.exited, { code: 143, signal: null });
+});
+
 test('port 15006 is used for the command’s callers when it is free, and another when not', async (t) => {
   const holder = net.createServer();
   await new Promise<void>((resolve) => {

@@ -14,8 +14,15 @@ export interface ChildEnd {
   readonly failure: string;
 }
 
-/** Runs a command to its end; signals sent to this process meanwhile are passed on to it. */
-export function runChild(command: readonly string[], environment: NodeJS.ProcessEnv): Promise<ChildEnd> {
+/**
+ * Runs a command to its end; signals sent to this process meanwhile are passed on to it.
+ * @param quitRequested asks it to end, by SIGTERM
+ */
+export function runChild(
+  command: readonly string[],
+  environment: NodeJS.ProcessEnv,
+  quitRequested: Promise<void>,
+): Promise<ChildEnd> {
   const [file = '', ...args] = command;
   return new Promise((resolve) => {
     let child: ChildProcess;
@@ -32,6 +39,7 @@ export function runChild(command: readonly string[], environment: NodeJS.Process
       resolve(end);
     };
     child = spawn(file, args, { stdio: 'inherit', env: environment });
+    void quitRequested.then(() => child.kill('SIGTERM'));
     child.once('error', (error) => ended(notStarted(file, error)));
     child.once('exit', (code, signal) => {
       ended({ exitCode: code ?? 128 + (signal === null ? 0 : constants.signals[signal]), failure: '' });
