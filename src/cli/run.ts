@@ -44,7 +44,7 @@ async function run(command: readonly string[], parsed: ParsedFlags): Promise<voi
     service: path.basename(command[0] ?? ''),
   });
   if (loaded.config.workers > 1) log.warn('--concurrency: run is one process');
-  const sidecar = await startSidecar({ ...loaded, config: { ...loaded.config, workers: 1 } }, log);
+  const sidecar = await startSidecar(loaded, log);
   announce(sidecar, loaded, log, level);
   const { exitCode, failure } = await runInside(sidecar, loaded, command);
   // From here on nobody has a reason to wait but for the spans: a signal ends that.
