@@ -212,7 +212,7 @@ test('a WebSocket counts its messages and says when it began', () => {
 
 test('server-sent events are counted, chunked or not', () => {
   const events = 'data: 1\n\ndata: 2\n\n: comment\n\ndata: 3\n\n';
-  const chunked = [...events.matchAll(/[^]{1,5}/g)]
+  const chunked = [...events.matchAll(/.{1,5}/gs)]
     .map(([part]) => `${part.length.toString(16)}\r\n${part}\r\n`)
     .join('');
   for (const [fields, body] of [

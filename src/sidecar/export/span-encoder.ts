@@ -70,7 +70,8 @@ export class SpanEncoder {
   write(writer: SpanWriter, exchange: Exchange, template: SpanTemplate, endMs: number): void {
     const parts = splitTarget(exchange.method, exchange.target, this.#options.allowedQueryParameters);
     const authority = parts.authority || exchange.authority;
-    const peer = (template.peer ??= this.#peerOf(template.facts));
+    template.peer ??= this.#peerOf(template.facts);
+    const { peer } = template;
     let request = template.request;
     if (request?.matches(exchange, authority) !== true) {
       request = this.#templates.get(template.facts, exchange, authority, () =>
