@@ -84,8 +84,12 @@ function registerConnections(registry: Registry, { stats, connections }: MetricS
   readCounter(registry, 'tracecar_connections_degraded_total', 'Connections turned opaque', ['reason'], () =>
     byLabel('reason', stats.degraded),
   );
-  readCounter(registry, 'tracecar_requests_refused_total', 'Requests refused by --strict or the forward proxy', ['reason'], () =>
-    byLabel('reason', stats.refusedRequests),
+  readCounter(
+    registry,
+    'tracecar_requests_refused_total',
+    'Requests refused by --strict or the forward proxy',
+    ['reason'],
+    () => byLabel('reason', stats.refusedRequests),
   );
   const perDirection = (read: (of: DirectionStats) => number) => () =>
     directions.map((direction) => ({ labels: { direction }, value: read(stats.of(direction)) }));
