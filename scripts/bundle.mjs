@@ -70,12 +70,19 @@ export async function bundleSidecar(dist) {
     logLevel: 'warning',
   });
   writeFileSync(path.join(folder, 'LICENSES'), licences(Object.keys(metafile.inputs)));
-  const result = spawnSync(process.execPath, [fileURLToPath(import.meta.url), outfile], {
+  const { youngGenerationFlag } = await import(path.join(dist, 'runtime', 'supervisor', 'young-generation.js'));
+  const made = [compile(outfile, '.cache', []), compile(outfile, '.worker.cache', [youngGenerationFlag])];
+  if (made.includes(false)) process.stderr.write('build: no code cache could be made; the sidecar starts without\n');
+}
+
+/** V8 takes a cache only from a process with the same flags. */
+function compile(file, ending, flags) {
+  const result = spawnSync(process.execPath, [...flags, fileURLToPath(import.meta.url), file, ending], {
     stdio: ['ignore', 'inherit', 'inherit'],
     timeout: 20_000,
     env: { ...process.env, TRACECAR_SUPERVISOR: 'off', NODE_OPTIONS: '' },
   });
-  if (result.status !== 0) process.stderr.write('build: no code cache could be made; the sidecar starts without\n');
+  return result.status === 0;
 }
 
 /** The licence texts of the packages whose code is in the bundle. */
@@ -94,7 +101,7 @@ function licences(inputs) {
 }
 
 /** Runs the bundle through a start, a request and a scrape, and keeps what V8 compiled for that. */
-async function writeCodeCache(file) {
+async function writeCodeCache(file, ending) {
   const script = new Script(readFileSync(file, 'latin1'), { filename: file });
   const module = { exports: {} };
   script.runInThisContext()(module.exports, createRequire(file), module, file, path.dirname(file));
@@ -106,7 +113,7 @@ async function writeCodeCache(file) {
   await module.exports.define().parseAsync(args, { from: 'user' });
   for (const url of [`http://127.0.0.1:${inbound}/`, `http://127.0.0.1:${admin}/metrics`]) await get(url);
   await new Promise((resolve) => setTimeout(resolve, 100));
-  writeFileSync(`${file}.cache`, script.createCachedData());
+  writeFileSync(`${file}${ending}`, script.createCachedData());
   process.exit(0);
 }
 
@@ -129,5 +136,6 @@ function get(url) {
   });
 }
 
-const [, self, file] = process.argv;
-if (self === fileURLToPath(import.meta.url) && file !== undefined && existsSync(file)) await writeCodeCache(file);
+const [, self, file, ending = '.cache'] = process.argv;
+if (self === fileURLToPath(import.meta.url) && file !== undefined && existsSync(file))
+  await writeCodeCache(file, ending);

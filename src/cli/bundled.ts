@@ -5,6 +5,7 @@ import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { Script } from 'node:vm';
 import type { Command } from 'commander';
+import { youngGenerationFlag } from '../runtime/supervisor/young-generation.ts';
 
 export interface CommandModule {
   define(): Command;
@@ -20,15 +21,16 @@ type Wrapper = (
 
 /**
  * The command from `bundle/NAME.cjs` beside the folder of this file, or undefined when there is none: the sources run
- * as they are, or the build could not bundle. `NAME.cjs.cache` is V8's compiled form of it; V8 itself checks that it
- * was made by the same version with the same flags, and compiles anew when not.
+ * as they are, or the build could not bundle. `NAME.cjs.cache` is V8's compiled form of it, with another for the flags of a worker;
+ * V8 itself checks that it was made by the same version with the same flags, and compiles anew when not.
  */
 export function loadBundled(name: string): CommandModule | undefined {
   const file = fileURLToPath(new URL(`../bundle/${name}.cjs`, import.meta.url));
   // One byte a character: the bundler escapes everything outside ASCII.
   const source = readIfPresent(file)?.toString('latin1');
   if (source === undefined) return undefined;
-  const cachedData = readIfPresent(`${file}.cache`);
+  const isWorker = process.execArgv.includes(youngGenerationFlag);
+  const cachedData = readIfPresent(isWorker ? `${file}.worker.cache` : `${file}.cache`);
   const script = new Script(source, { filename: file, ...(cachedData ? { cachedData } : {}) });
   const module: { exports: object } = { exports: {} };
   const wrapper = script.runInThisContext() as Wrapper;
