@@ -36,7 +36,17 @@ export function newTraceId(): string {
  * @param traceId 32 lower-case hex characters
  */
 export function randomnessOf(traceId: string): number {
-  return Number.parseInt(traceId.slice(18, 30), 16) / 2 ** 48;
+  return hexNumber(traceId, 18, 30) / 2 ** 48;
+}
+
+/** The number that `text[from..to)`, lower-case hex, is: parseInt of a slice takes five times as long. */
+function hexNumber(text: string, from: number, to: number): number {
+  let value = 0;
+  for (let i = from; i < to; i++) {
+    const code = text.charCodeAt(i);
+    value = value * 16 + (code > 0x39 ? code - 0x57 : code - 0x30);
+  }
+  return value;
 }
 
 const hexOfByte = Array.from({ length: 256 }, (_, byte) => byte.toString(16).padStart(2, '0'));
@@ -49,7 +59,7 @@ const requestIdSteps = 429_495;
  */
 export function newRequestId(randomness: number): string {
   const random = take(24);
-  const step = Number.parseInt(random.slice(0, 6), 16) % requestIdSteps;
+  const step = hexNumber(random, 0, 6) % requestIdSteps;
   const rid = step * 10_000 + 9999 - Math.floor(randomness * 10_000);
   const first = `${hexOfByte[rid >>> 24]}${hexOfByte[(rid >>> 16) & 255]}${hexOfByte[(rid >>> 8) & 255]}${hexOfByte[rid & 255]}`;
   const variant = '89ab'[random.charCodeAt(6) & 3]!;
