@@ -21,8 +21,7 @@ export type FramingDoubt =
   | 'bad_content_length'
   | 'bad_transfer_encoding'
   | 'transfer_encoding_in_http10'
-  | 'connect_with_body'
-  | 'body_not_allowed';
+  | 'connect_with_body';
 
 /** What the head says about framing and the connection; one object is reused from head to head. */
 export class Framing {
