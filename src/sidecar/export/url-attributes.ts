@@ -36,13 +36,18 @@ export function splitTarget(method: string, target: string, allowedParameters: R
 }
 
 function redactQuery(query: string, allowed: ReadonlySet<string>): string {
-  return query
-    .split('&')
-    .map((pair) => {
-      const equals = pair.indexOf('=');
-      return equals < 0 || allowed.has(pair.slice(0, equals)) ? pair : `${pair.slice(0, equals)}=REDACTED`;
-    })
-    .join('&');
+  let result = '';
+  for (let start = 0; start <= query.length; ) {
+    let end = query.indexOf('&', start);
+    if (end < 0) end = query.length;
+    const equals = query.indexOf('=', start);
+    const hasValue = equals >= 0 && equals < end;
+    const isShown = !hasValue || (allowed.size > 0 && allowed.has(query.slice(start, equals)));
+    const separator = start > 0 ? '&' : '';
+    result += isShown ? separator + query.slice(start, end) : `${separator}${query.slice(start, equals)}=REDACTED`;
+    start = end + 1;
+  }
+  return result;
 }
 
 export interface HostAndPort {
