@@ -1,7 +1,8 @@
 // Random ids from a CSPRNG, drawn in pools so that a request costs no system call.
 import { randomFillSync } from 'node:crypto';
 
-const poolBytes = 32 << 10;
+/** Small: a pool that outlives two collections of the young generation is promoted, and stays until a full one. */
+const poolBytes = 4 << 10;
 const pool = Buffer.allocUnsafeSlow(poolBytes);
 /** The pool as hexadecimal text; ids are slices of it, which copy nothing. */
 let hex = '';
