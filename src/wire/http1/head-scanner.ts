@@ -180,7 +180,8 @@ export class HeadScanner {
       const b = bytes[p + 1]!;
       const c = bytes[p + 2]!;
       const d = bytes[p + 3]!;
-      if (((a - 0x20) | (0x7e - a) | (b - 0x20) | (0x7e - b) | (c - 0x20) | (0x7e - c) | (d - 0x20) | (0x7e - d)) < 0) break;
+      if (((a - 0x20) | (0x7e - a) | (b - 0x20) | (0x7e - b) | (c - 0x20) | (0x7e - c) | (d - 0x20) | (0x7e - d)) < 0)
+        break;
     }
     while (p < to) {
       const byte = bytes[p]!;
