@@ -51,9 +51,7 @@ const traceLine = /traceparent: 00-[0-9a-f]{32}-[0-9a-f]{16}-/;
  */
 export function insertionFaults(tracecar: TracecarView, direct: View, through: View): string[] {
   const faults: string[] = [];
-  // A refusal may be lost on its way: who closes with bytes unread resets the connection.
-  const bothClosed = direct.closed && through.closed;
-  if (direct.refused !== through.refused && !bothClosed)
+  if (direct.refused !== through.refused)
     faults.push(`refused: ${direct.refused} directly, ${through.refused} through`);
   if (direct.requests.length !== through.requests.length) {
     faults.push(`${direct.requests.length} requests directly, ${through.requests.length} through`);

@@ -29,7 +29,10 @@ export interface Verdict {
 /** Asks an oracle about a case; a fault is looked at twice, the second time with more patience. */
 export async function judge(subject: BoundaryCase, tracecar: TracecarView, oracle: Oracle): Promise<Verdict> {
   let { faults, direct } = await faultsOnce(tracecar, subject.bytes, oracle, false);
-  if (faults.length > 0) ({ faults, direct } = await faultsOnce(tracecar, subject.bytes, oracle, true));
+  // Who closes with bytes unread resets the connection, and its refusal may be lost: a real fault comes every time.
+  for (let again = 0; again < 3 && faults.length > 0; again++) {
+    ({ faults, direct } = await faultsOnce(tracecar, subject.bytes, oracle, true));
+  }
   const bytes = JSON.stringify(subject.bytes.slice(0, 600));
   return {
     faults: faults.map((fault) => `${subject.family}: ${subject.name}: ${oracle.name}: ${fault} in ${bytes}`),

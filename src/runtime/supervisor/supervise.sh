@@ -110,6 +110,10 @@ keep() {
     case $code in
       0 | 2 | "$orphaned") exit "$code" ;;
     esac
+    # Too young to take the signal it was stopped by: there was nothing to drain.
+    case "$stopping$served$code" in
+      TERM143 | INT130) exit 0 ;;
+    esac
     [ -z "$stopping$closed" ] || exit "$code"
     ended="exit code $code"
     [ "$code" -le 128 ] || ended="signal $((code - 128))"
