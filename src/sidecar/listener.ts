@@ -1,24 +1,20 @@
 // Accepts connections for one listen/target pair and joins each to its target at once.
-import { createServer, type Server } from 'node:net';
 import { type Address, formatAddress } from '../runtime/address.ts';
-import { close, listen } from '../runtime/listen.ts';
+import { Acceptor } from './accept.ts';
 import type { Direction, ListenTarget, SidecarConfig } from './config.ts';
 import { Connection, type ConnectionOptions } from './connection.ts';
 import type { Connections } from './open-connection.ts';
 import type { Tracer } from './tracer.ts';
-import { keepAliveDelayMs } from './upstream.ts';
 
 export class Listener {
   readonly direction: Direction;
   readonly pair: ListenTarget;
-  bound: Address;
-  readonly #server: Server;
+  readonly #acceptor: Acceptor;
 
-  private constructor(direction: Direction, pair: ListenTarget, server: Server) {
+  private constructor(direction: Direction, pair: ListenTarget, acceptor: Acceptor) {
     this.direction = direction;
     this.pair = pair;
-    this.bound = pair.listen;
-    this.#server = server;
+    this.#acceptor = acceptor;
   }
 
   /**
@@ -48,21 +44,17 @@ export class Listener {
       stats.bytesSent += connection.bytesFromServer;
       if (connection.bytesFromClient === 0) stats.silentConnections++;
     };
-    const server = createServer(
-      { allowHalfOpen: true, noDelay: true, keepAlive: true, keepAliveInitialDelay: keepAliveDelayMs },
-      (client) => {
-        stats.connectionsTotal++;
-        if (maxConnections > 0 && connections.size >= maxConnections) {
-          stats.refusedConnections++;
-          client.resetAndDestroy();
-          return;
-        }
-        connections.add(new Connection(client, options, tracer, onClosed, onFault));
-      },
-    );
-    const listener = new Listener(direction, pair, server);
-    listener.bound = await listen(server, pair.listen, `--${direction} ${formatAddress(pair.listen)}`);
-    return listener;
+    const acceptor = await Acceptor.open(pair.listen, `--${direction} ${formatAddress(pair.listen)}`, {
+      stats,
+      connections,
+      maxConnections,
+      join: (client) => new Connection(client, options, tracer, onClosed, onFault),
+    });
+    return new Listener(direction, pair, acceptor);
+  }
+
+  get bound(): Address {
+    return this.#acceptor.bound;
   }
 
   /** `LISTEN=TARGET` with the port really bound. */
@@ -72,6 +64,6 @@ export class Listener {
 
   /** Stops accepting; resolves when the last connection accepted here is gone. */
   close(): Promise<void> {
-    return close(this.#server, 0x7fffffff);
+    return this.#acceptor.close();
   }
 }

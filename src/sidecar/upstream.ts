@@ -1,10 +1,9 @@
 // The connection to the target while it is being made: how long that may take, and how it failed (R8).
 import { connect, type Socket } from 'node:net';
 import type { Address } from '../runtime/address.ts';
+import { keepAliveDelayMs } from './accept.ts';
 import { connectFailure } from './socket-errors.ts';
 import type { WriterEvents } from './socket-writer.ts';
-
-export const keepAliveDelayMs = 30_000;
 
 export interface UpstreamEvents {
   /** `length` bytes are in the read buffer; false stops reading until `resume`. */

@@ -1,21 +1,16 @@
 // Accepts the clients of the forward proxy.
-import { createServer, type Server } from 'node:net';
 import { type Address, formatAddress } from '../../runtime/address.ts';
-import { close, listen } from '../../runtime/listen.ts';
+import { Acceptor } from '../accept.ts';
 import type { SidecarConfig } from '../config.ts';
 import type { Connections } from '../open-connection.ts';
 import type { Tracer } from '../tracer.ts';
 import { ProxyConnection, type ProxyConnectionEvents } from './proxy-connection.ts';
 
-const keepAliveDelayMs = 30_000;
-
 export class ProxyListener {
-  readonly bound: Address;
-  readonly #server: Server;
+  readonly #acceptor: Acceptor;
 
-  private constructor(bound: Address, server: Server) {
-    this.bound = bound;
-    this.#server = server;
+  private constructor(acceptor: Acceptor) {
+    this.#acceptor = acceptor;
   }
 
   /**
@@ -41,27 +36,27 @@ export class ProxyListener {
       faulted: onFault,
     };
     const options = { bound: address, connectTimeoutMs, maxHeadBytes };
-    const server = createServer(
-      { allowHalfOpen: true, noDelay: true, keepAlive: true, keepAliveInitialDelay: keepAliveDelayMs },
-      (client) => {
-        stats.connectionsTotal++;
-        if (maxConnections > 0 && connections.size >= maxConnections) {
-          stats.refusedConnections++;
-          client.resetAndDestroy();
-        } else connections.add(new ProxyConnection(client, options, tracer, events));
-      },
-    );
-    options.bound = await listen(server, address, `--outbound-proxy ${formatAddress(address)}`);
-    return new ProxyListener(options.bound, server);
+    const acceptor = await Acceptor.open(address, `--outbound-proxy ${formatAddress(address)}`, {
+      stats,
+      connections,
+      maxConnections,
+      join: (client) => new ProxyConnection(client, options, tracer, events),
+    });
+    options.bound = acceptor.bound;
+    return new ProxyListener(acceptor);
   }
 
   /** The address really bound. */
+  get bound(): Address {
+    return this.#acceptor.bound;
+  }
+
   toString(): string {
     return formatAddress(this.bound);
   }
 
   /** Stops accepting; resolves when the last connection accepted here is gone. */
   close(): Promise<void> {
-    return close(this.#server, 0x7fffffff);
+    return this.#acceptor.close();
   }
 }
