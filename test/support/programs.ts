@@ -48,13 +48,18 @@ function environment(extra: Readonly<Record<string, string>>): NodeJS.ProcessEnv
   return { ...Object.fromEntries(kept), LOG_LEVEL: 'info', ...extra };
 }
 
-/** Starts a command that keeps running; resolves once it listens, rejects with its last words when it ends before. */
+/**
+ * Starts a command that keeps running; resolves once it listens, rejects with its last words when it ends before.
+ * @param prefix a command line that becomes the program that follows it, as `ip netns exec NAME` does
+ */
 export function startProgram(
   t: TestContext,
   args: readonly string[],
   env: Readonly<Record<string, string>> = {},
+  prefix: readonly string[] = [],
 ): Promise<Program> {
-  const child = spawn(process.execPath, [...programArguments, ...args], {
+  const [file = '', ...before] = [...prefix, process.execPath];
+  const child = spawn(file, [...before, ...programArguments, ...args], {
     cwd: root,
     stdio: ['ignore', 'ignore', 'pipe'],
     env: environment(env),
@@ -98,9 +103,14 @@ export function parseListening(line: string): Record<string, unknown> | undefine
 /** Runs a command to its end; it is killed after `timeoutMs`, which shows as signal SIGKILL. */
 export function runProgram(
   args: readonly string[],
-  options: { readonly env?: Readonly<Record<string, string>>; readonly timeoutMs?: number } = {},
+  options: {
+    readonly env?: Readonly<Record<string, string>>;
+    readonly timeoutMs?: number;
+    readonly prefix?: readonly string[];
+  } = {},
 ): Promise<Finished> {
-  const child = spawn(process.execPath, [...programArguments, ...args], {
+  const [file = '', ...before] = [...(options.prefix ?? []), process.execPath];
+  const child = spawn(file, [...before, ...programArguments, ...args], {
     cwd: root,
     stdio: ['ignore', 'pipe', 'pipe'],
     env: environment(options.env ?? {}),
