@@ -7,6 +7,7 @@ import type { Command } from 'commander';
 import { define as defineCollector } from '../src/cli/collector.ts';
 import { define as defineDemo } from '../src/cli/demo.ts';
 import { define as defineDoctor } from '../src/cli/doctor.ts';
+import { define as defineIptables } from '../src/cli/iptables.ts';
 import { define as defineRun } from '../src/cli/run.ts';
 import { define as defineSidecar } from '../src/cli/sidecar.ts';
 
@@ -24,7 +25,8 @@ const arrows: Readonly<Record<string, readonly string[]>> = {
   collector: values,
   store: values,
   'control-plane': values,
-  cli: [...values, 'sidecar', 'collector', 'store', 'control-plane', 'ui'],
+  iptables: values,
+  cli: [...values, 'sidecar', 'collector', 'store', 'control-plane', 'iptables', 'ui'],
 };
 
 /** The files of a program that src/cli may import: its one door, and how it is configured. */
@@ -33,6 +35,7 @@ const doors: Readonly<Record<string, readonly string[]>> = {
   collector: ['collector/main.ts', 'collector/backends.ts'],
   store: ['store/main.ts'],
   'control-plane': ['control-plane/main.ts'],
+  iptables: ['iptables/main.ts'],
 };
 
 interface Import {
@@ -115,7 +118,7 @@ test('the README lists every flag of every command, and no other', () => {
   const sidecar = flagsOf(defineSidecar());
   const defined = [
     ...sidecar,
-    ...[defineCollector(), defineDemo(), defineDoctor()].flatMap(flagsOf),
+    ...[defineCollector(), defineIptables(), defineDemo(), defineDoctor()].flatMap(flagsOf),
     // `run` takes those of `sidecar` as well, which are listed once.
     ...flagsOf(defineRun()).filter((flag) => !sidecar.includes(flag)),
   ];

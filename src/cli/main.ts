@@ -7,6 +7,7 @@ import { type CommandModule, loadBundled } from './bundled.ts';
 const commands: Readonly<Record<string, () => Promise<CommandModule>>> = {
   sidecar: async () => loadBundled('sidecar') ?? import('./sidecar.ts'),
   collector: () => import('./collector.ts'),
+  iptables: () => import('./iptables.ts'),
   run: () => import('./run.ts'),
   demo: () => import('./demo.ts'),
   doctor: () => import('./doctor.ts'),
@@ -15,6 +16,7 @@ const commands: Readonly<Record<string, () => Promise<CommandModule>>> = {
 const summaries: Readonly<Record<string, string>> = {
   sidecar: 'the proxy beside one workload',
   collector: "the collector tier's process: OTLP in; OTLP, Zipkin and the embedded store out",
+  iptables: 'capture rules in the current network namespace: apply, clean or print them',
   run: 'start a command with a sidecar around it',
   demo: 'a mesh of four services, a sidecar each, the collector and the viewer',
   doctor: 'follow one request through a running installation and name the first thing that is wrong',
