@@ -24,25 +24,33 @@ export function define(): Command {
       '--port <[LISTEN=]PORT>',
       "an inbound listener in front of CMD's own port; LISTEN is 15006, or any free port when that is taken",
       collect,
-    );
+    )
+    .option(
+      '--netns',
+      'as root: CMD in a network namespace of its own, all of its TCP captured, instead of by HTTP_PROXY (Linux)',
+    )
+    .option('--user <NAME|UID>', 'with --netns: whom CMD runs as (by sudo: who called it, else the same user)');
   return addSidecarFlags(command, 'warn').passThroughOptions().action(run);
 }
 
 const firstInbound: Address = { host: '127.0.0.1', port: 15006 };
 
 async function run(command: readonly string[], parsed: ParsedFlags): Promise<void> {
-  const { port: ports, ...sidecarFlags } = parsed;
+  const { port: ports, netns, user, ...sidecarFlags } = parsed;
+  if (user !== undefined && netns === undefined) throw new UsageError('--user: only with --netns');
   const flags = toFlagValues(sidecarFlags);
   const pairs = await inboundPairs(Array.isArray(ports) ? ports : []);
   const given = flags.inbound ?? [];
   const level = String(flags['log-level'] ?? (process.env.LOG_LEVEL || 'warn'));
+  const withPairs = { ...flags, ...(pairs.length > 0 && { inbound: [...given, ...pairs] }) };
+  const defaults = { admin: '127.0.0.1:0', 'drain-quiet': '0', service: path.basename(command[0] ?? '') };
+  if (netns !== undefined) {
+    const { runInNamespace } = await import('./run/netns/run-in-namespace.ts');
+    const chosen = typeof user === 'string' ? user : undefined;
+    return runInNamespace(command, { flags: withPairs, defaults, user: chosen, level });
+  }
   const log = createLog('run', level);
-  const loaded = loadConfig({ ...flags, ...(pairs.length > 0 && { inbound: [...given, ...pairs] }) }, process.env, {
-    'outbound-proxy': '127.0.0.1:0',
-    admin: '127.0.0.1:0',
-    'drain-quiet': '0',
-    service: path.basename(command[0] ?? ''),
-  });
+  const loaded = loadConfig(withPairs, process.env, { ...defaults, 'outbound-proxy': '127.0.0.1:0' });
   if (loaded.config.workers > 1) log.warn('--concurrency: run is one process');
   const sidecar = await startSidecar(loaded, log);
   announce(sidecar, loaded, log, level);
