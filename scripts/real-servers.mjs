@@ -1,8 +1,9 @@
-// Gets, starts and stops the real servers that Tracecar is tested against: Jaeger, Zipkin, Envoy. Loopback only.
+// Gets, starts and stops what Tracecar is tested against: Jaeger, Zipkin, Envoy on loopback, and pods.
 import { spawn, spawnSync } from 'node:child_process';
 import { existsSync, mkdirSync, openSync, readFileSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:net';
 import path from 'node:path';
+import * as pods from './real-pods.mjs';
 
 /** Where the servers are kept between runs. */
 export const folder = path.resolve(process.env.TRACECAR_REAL_DIR ?? path.join('.cache', 'real'));
@@ -70,10 +71,22 @@ function getPython() {
   run('python', path.join(venv, 'bin', 'pip'), ['install', '-q', 'requests', 'httpx', 'websockets', 'aiosmtpd']);
 }
 
-const recipes = { jaeger: getJaeger, zipkin: getZipkin, envoy: getEnvoy, python: getPython };
+const recipes = {
+  jaeger: getJaeger,
+  zipkin: getZipkin,
+  envoy: getEnvoy,
+  python: getPython,
+  pods: () => pods.getPods(folder),
+};
+
+/** Why this machine can never run it, or undefined. */
+export function impossible(name) {
+  return name === 'pods' ? pods.podsImpossible() : undefined;
+}
 
 /** Why a server cannot be used as things are, or undefined. */
 export function missing(name) {
+  if (name === 'pods') return pods.podsMissing(folder);
   if (!existsSync(files[name])) return `not in ${path.relative(process.cwd(), folder)}; npm run test:real gets it`;
   const needsJava = name === 'zipkin' && spawnSync('java', ['-version']).error !== undefined;
   return needsJava ? 'java is not installed' : undefined;
@@ -81,7 +94,7 @@ export function missing(name) {
 
 /** Gets a server once; throws with the reason when that is not possible. */
 export function get(name) {
-  if (existsSync(files[name])) return;
+  if (name === 'pods' ? pods.podsMissing(folder) === undefined : existsSync(files[name])) return;
   mkdirSync(folder, { recursive: true });
   process.stdout.write(`getting ${name}; this takes some minutes, once\n`);
   recipes[name]();
@@ -165,6 +178,11 @@ export async function startEnvoy() {
 /** Run by the tests of clients, as many times as they need. */
 export async function startPython() {
   return { child: undefined, env: { PYTHON_CLIENTS: files.python } };
+}
+
+/** Pods are played by the tests that need them, from the image built here. */
+export async function startPods(runFolder) {
+  return pods.startPods(folder, runFolder);
 }
 
 /** Ends a server: SIGTERM, after ten seconds SIGKILL. */
