@@ -37,6 +37,7 @@ async function run(parsed: ParsedFlags): Promise<void> {
       inbound: sidecar.inbound.map(String),
       outbound: sidecar.outbound.map(String),
       ...(sidecar.outboundProxy && { outbound_proxy: String(sidecar.outboundProxy) }),
+      ...(sidecar.captured && { captured: sidecar.captured }),
       admin: formatAddress(sidecar.admin),
       pid: process.pid,
     },

@@ -2,6 +2,7 @@
 import { createServer, type Server, type Socket } from 'node:net';
 import type { Address } from '../runtime/address.ts';
 import { close, listen } from '../runtime/listen.ts';
+import { descriptorOf } from '../runtime/socket/descriptor.ts';
 import type { Connections, OpenConnection } from './open-connection.ts';
 import type { DirectionStats } from './stats.ts';
 
@@ -47,6 +48,11 @@ export class Acceptor {
       },
     );
     return new Acceptor(await listen(server, address, what), server);
+  }
+
+  /** The descriptor of the listening socket. */
+  get descriptor(): number | undefined {
+    return descriptorOf(this.#server);
   }
 
   /** Stops accepting; resolves when the last connection accepted here is gone. */

@@ -7,6 +7,8 @@ export interface BoundPairs {
   readonly inbound: readonly string[];
   readonly outbound: readonly string[];
   readonly outboundProxy?: string;
+  /** Addresses where captured connections arrive. */
+  readonly captured?: { readonly inbound: readonly string[]; readonly outbound: readonly string[] } | undefined;
 }
 
 export type ConfigDump = Readonly<Record<string, { readonly value: unknown; readonly origin: Origin }>>;
@@ -19,9 +21,12 @@ const openHeaders = new Set(['content-type', 'user-agent']);
  * @param origins by the flag's long name; what is missing there came by default
  */
 export function dumpConfig(config: SidecarConfig, origins: ReadonlyMap<string, Origin>, bound: BoundPairs): ConfigDump {
-  const { exporter, sampling } = config;
+  const { capture, exporter, sampling } = config;
   const values: Readonly<Record<string, unknown>> = {
-    capture: 'none',
+    capture: capture?.mode ?? 'none',
+    iptables: capture?.iptables ?? null,
+    'inbound-capture-port': bound.captured?.inbound ?? null,
+    'outbound-capture-port': bound.captured?.outbound ?? null,
     inbound: bound.inbound,
     outbound: bound.outbound,
     'outbound-proxy': bound.outboundProxy || null,

@@ -9,10 +9,22 @@ export type SpanAttributes = 'envoy' | 'semconv' | 'both';
 export type RequestIdMode = 'generate' | 'keep' | 'off';
 export type OtlpProtocol = 'grpc' | 'http/protobuf';
 
-/** A listen/target pair of `--capture none`. */
+/** A listen/target pair. */
 export interface ListenTarget {
   readonly listen: Address;
   readonly target: Address;
+}
+
+/** Connections that iptables rules bring, each to be joined to its original destination. */
+export interface CaptureConfig {
+  /** Inbound: `redirect` by NAT; `tproxy` untouched, so that the client's address can be kept. Outbound is always NAT. */
+  readonly mode: 'redirect' | 'tproxy';
+  /** Whose rules. */
+  readonly iptables: 'tracecar' | 'istio';
+  /** On all addresses, of both families where there are two. */
+  readonly inbound: Address;
+  /** On loopback only, an address for each family. */
+  readonly outbound: readonly Address[];
 }
 
 export interface ExportConfig {
@@ -34,6 +46,8 @@ export interface ExportConfig {
 }
 
 export interface SidecarConfig {
+  /** undefined: none. */
+  readonly capture: CaptureConfig | undefined;
   readonly inbound: readonly ListenTarget[];
   readonly outbound: readonly ListenTarget[];
   /** Where the forward proxy listens. */

@@ -22,6 +22,10 @@ export interface ConnectionOptions {
   readonly target: Address;
   readonly upstreamCluster: string;
   readonly connectTimeoutMs: number;
+  /** The descriptor of a socket to reach the target with, or why there is none; undefined: any socket will do. */
+  openSocket?(): number | Error | undefined;
+  /** Told when `server` has reached the target. */
+  reached?(server: Socket): void;
 }
 
 /** How long a refusal waits for the client's first bytes, so that the span can say which request it cost. */
@@ -96,7 +100,13 @@ export class Connection implements ObservedConnection, OpenConnection, UpstreamE
     this.internal = isInternalAddress(this.clientAddress);
     this.#allowance = new SpanAllowance(tracer.limits.maxSpansPerSecond);
     this.observer = new Detection(tracer, this);
-    this.#upstream = new Upstream(options.target, options.connectTimeoutMs, sharedReadBuffer, this);
+    this.#upstream = new Upstream(
+      options.target,
+      options.connectTimeoutMs,
+      sharedReadBuffer,
+      this,
+      options.openSocket?.(),
+    );
     this.#server = this.#upstream.socket;
     this.#toClient = new SocketWriter(client, this.#upstream);
     this.#toServer = new SocketWriter(this.#server, this);
@@ -169,7 +179,9 @@ export class Connection implements ObservedConnection, OpenConnection, UpstreamE
     return room;
   }
 
-  connected(): void {}
+  connected(): void {
+    this.options.reached?.(this.#server);
+  }
 
   connectFailed(reason: string): void {
     if (this.#cause !== undefined) return;
@@ -368,7 +380,7 @@ function takeOut(bytes: Buffer, length: number): string | Buffer {
 }
 
 /** IPv4 in IPv6 form is shown as IPv4. */
-function plainAddress(address: string): string {
+export function plainAddress(address: string): string {
   return address.startsWith('::ffff:') ? address.slice(7) : address;
 }
 

@@ -1,5 +1,6 @@
 // All listeners of a sidecar: opened in the order of its configuration, closed together.
 import type { Address } from '../runtime/address.ts';
+import type { CaptureListener } from './capture/capture-listener.ts';
 import type { Direction, SidecarConfig } from './config.ts';
 import type { BoundPairs } from './config-dump.ts';
 import { ProxyListener } from './forward-proxy/proxy-listener.ts';
@@ -9,6 +10,7 @@ import type { Tracer } from './tracer.ts';
 
 export class Listeners {
   readonly #pairs: Listener[] = [];
+  readonly #captured: CaptureListener[] = [];
   outboundProxy: ProxyListener | undefined;
 
   get inbound(): readonly Listener[] {
@@ -25,7 +27,16 @@ export class Listeners {
       inbound: this.inbound.map(String),
       outbound: this.outbound.map(String),
       outboundProxy: String(this.outboundProxy ?? ''),
+      captured: this.captured,
     };
+  }
+
+  /** Where captured connections arrive, as text; undefined without capture. */
+  get captured(): BoundPairs['captured'] {
+    if (this.#captured.length === 0) return undefined;
+    const of = (direction: Direction) =>
+      this.#captured.filter((listener) => listener.direction === direction).map(String);
+    return { inbound: of('inbound'), outbound: of('outbound') };
   }
 
   /** @throws UsageError when an address cannot be bound; what is open by then stays so */
@@ -44,11 +55,21 @@ export class Listeners {
     if (proxy !== undefined) {
       this.outboundProxy = await ProxyListener.open(proxy, config, tracer, connections, createFaultLog());
     }
+    if (config.capture !== undefined) {
+      const { openCapture } = await import('./capture/capture.ts');
+      const bound = [
+        ...this.#pairs.map((pair) => pair.bound),
+        ...(this.outboundProxy ? [this.outboundProxy.bound] : []),
+      ];
+      const ownPorts = new Set(bound.map(({ port }) => port));
+      const context = { config, tracer, connections, createFaultLog, ownPorts };
+      await openCapture(config.capture, context, (listener) => this.#captured.push(listener));
+    }
   }
 
   /** Stops accepting. */
   close(): void {
-    for (const listener of [...this.#pairs, this.outboundProxy]) void listener?.close();
+    for (const listener of [...this.#pairs, ...this.#captured, this.outboundProxy]) void listener?.close();
   }
 
   #of(direction: Direction): Listener[] {

@@ -3,7 +3,8 @@ import { parseAddress } from '../runtime/address.ts';
 import { UsageError } from '../runtime/usage-error.ts';
 import { Format, type FormatName } from '../trace/context.ts';
 import { parseCustomTag } from '../trace/custom-tags.ts';
-import type { ExportConfig, ListenTarget, Origin, SidecarConfig } from './config.ts';
+import { captureAddresses } from './capture/addresses.ts';
+import type { CaptureConfig, ExportConfig, ListenTarget, Origin, SidecarConfig } from './config.ts';
 import type { FlagValues } from './options.ts';
 import { type Environment, parsePercent, readConfigFile, Settings } from './settings.ts';
 
@@ -19,21 +20,18 @@ export interface LoadedConfig {
  */
 export function loadConfig(flags: FlagValues, environment: Environment, defaults: FlagValues = {}): LoadedConfig {
   const settings = new Settings(flags, environment, readConfigFile(flags.config), defaults);
-  const capture = settings.text('capture');
-  if (capture !== 'none')
-    throw new UsageError(
-      `${settings.where('capture')}: "${capture}": this version captures by listen/target pairs only; use none`,
-    );
+  const capture = captureConfig(settings);
   const inbound = settings.list('inbound').map((text) => parsePair(text, settings.where('inbound')));
   const outbound = settings.list('outbound').map((text) => parsePair(text, settings.where('outbound')));
   const proxyText = settings.text('outbound-proxy');
   const outboundProxy = proxyText === '' ? undefined : parseAddress(proxyText, settings.where('outbound-proxy'));
-  if (inbound.length + outbound.length === 0 && outboundProxy === undefined) {
+  if (inbound.length + outbound.length === 0 && outboundProxy === undefined && capture === undefined) {
     throw new UsageError(
-      'nothing to listen on: give at least one --inbound LISTEN=TARGET, --outbound LISTEN=TARGET or --outbound-proxy LISTEN',
+      'nothing to listen on: give at least one --inbound LISTEN=TARGET, --outbound LISTEN=TARGET or --outbound-proxy LISTEN, or --capture redirect|tproxy',
     );
   }
   const config: SidecarConfig = {
+    capture,
     inbound,
     outbound,
     outboundProxy,
@@ -70,6 +68,21 @@ export function loadConfig(flags: FlagValues, environment: Environment, defaults
     workers: settings.integer('concurrency', 1, 64),
   };
   return { config, origins: settings.origins };
+}
+
+/** Refuses flags that only mean something with capture, rather than let them be ignored. */
+function captureConfig(settings: Settings): CaptureConfig | undefined {
+  const mode = settings.choice('capture', ['none', 'redirect', 'tproxy']);
+  const iptables = settings.choice('iptables', ['tracecar', 'istio']);
+  const inboundPort = settings.integer('inbound-capture-port', 0, 65535);
+  const outboundPort = settings.integer('outbound-capture-port', 0, 65535);
+  if (mode !== 'none') return { mode, iptables, ...captureAddresses(inboundPort, outboundPort) };
+  for (const name of ['iptables', 'inbound-capture-port', 'outbound-capture-port'] as const) {
+    if (settings.origins.has(name)) {
+      throw new UsageError(`${settings.where(name)}: means nothing without --capture redirect or --capture tproxy`);
+    }
+  }
+  return undefined;
 }
 
 function parsePair(text: string, where: string): ListenTarget {

@@ -8,7 +8,7 @@ import { unsupervised, type Worker } from '../runtime/supervisor/worker.ts';
 import { errorMessage } from '../runtime/usage-error.ts';
 import { type AdminSources, adminRoutes, siblingRoutes } from './admin.ts';
 import type { SidecarConfig } from './config.ts';
-import { dumpConfig } from './config-dump.ts';
+import { type BoundPairs, dumpConfig } from './config-dump.ts';
 import { createExporter } from './create-exporter.ts';
 import { quiet } from './drain.ts';
 import { SpanEncoder } from './export/span-encoder.ts';
@@ -27,6 +27,8 @@ export interface Sidecar {
   readonly inbound: readonly Listener[];
   readonly outbound: readonly Listener[];
   readonly outboundProxy: ProxyListener | undefined;
+  /** Where captured connections arrive; undefined without `--capture`. */
+  readonly captured: BoundPairs['captured'];
   readonly admin: Address;
   /** R9: not ready, accepting on until no connection is left or the drain time-out, spans flushed last. */
   drain(): Promise<void>;
@@ -76,8 +78,8 @@ export async function startSidecar(loaded: LoadedConfig, log: Log, worker: Worke
       const { created, exported, dropped } = exporter;
       log.info({ created, exported, dropped: Object.fromEntries(dropped) }, 'stopped');
     };
-    const { inbound, outbound, outboundProxy } = listeners;
-    return { inbound, outbound, outboundProxy, admin, drain, quitRequested: life.quitRequested };
+    const { inbound, outbound, outboundProxy, captured } = listeners;
+    return { inbound, outbound, outboundProxy, captured, admin, drain, quitRequested: life.quitRequested };
   } catch (error) {
     listeners.close();
     adminServer.close();
@@ -95,7 +97,7 @@ function shareOf(config: SidecarConfig): SidecarConfig {
 function createParts(config: SidecarConfig, log: Log) {
   const stats = new SidecarStats();
   // With several workers a request and the calls made for it may pass through different ones (R14).
-  const makesCalls = config.outbound.length > 0 || config.outboundProxy !== undefined;
+  const makesCalls = config.outbound.length > 0 || config.outboundProxy !== undefined || config.capture !== undefined;
   const forwarding = new HeaderForwarding(makesCalls && config.workers === 1);
   const encoder = new SpanEncoder({
     attributes: config.spanAttributes,

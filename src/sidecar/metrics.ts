@@ -110,9 +110,13 @@ function registerConnections(registry: Registry, { stats, connections }: MetricS
   readCounter(
     registry,
     'tracecar_connections_refused_total',
-    'Connections reset at accept because of --max-connections',
-    ['direction'],
-    perDirection((of) => of.refusedConnections),
+    'Connections reset at accept: over --max-connections, or meant for the sidecar itself (loop)',
+    ['direction', 'reason'],
+    () =>
+      directions.flatMap((direction) => [
+        { labels: { direction, reason: 'max_connections' }, value: stats.of(direction).refusedConnections },
+        { labels: { direction, reason: 'loop' }, value: stats.of(direction).loops },
+      ]),
   );
   readCounter(
     registry,

@@ -10,7 +10,22 @@ export interface Option {
 }
 
 const table = {
-  capture: { argument: 'none', fallback: 'none', meaning: 'how connections reach us: listen/target pairs' },
+  capture: {
+    argument: 'none|redirect|tproxy',
+    fallback: 'none',
+    meaning: 'how connections reach us: listen/target pairs, or also by the rules of tracecar iptables',
+  },
+  iptables: {
+    argument: 'tracecar|istio',
+    fallback: 'tracecar',
+    meaning: "whose rules; Istio's want the inbound leg to come from 127.0.0.6",
+  },
+  'inbound-capture-port': { argument: 'PORT', fallback: '15006', meaning: 'where captured inbound connections arrive' },
+  'outbound-capture-port': {
+    argument: 'PORT',
+    fallback: '15001',
+    meaning: 'where captured outbound connections arrive, on loopback',
+  },
   inbound: {
     argument: 'LISTEN=TARGET',
     repeat: true,

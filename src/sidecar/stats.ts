@@ -31,6 +31,8 @@ export class DirectionStats {
   silentConnections = 0;
   /** Connections reset at accept because of `--max-connections`. */
   refusedConnections = 0;
+  /** Connections reset at accept because their original destination is the sidecar itself. */
+  loops = 0;
   idleTimeouts = 0;
   bytesReceived = 0;
   bytesSent = 0;

@@ -1,6 +1,7 @@
 // The connection to the target while it is being made: how long that may take, and how it failed (R8).
 import { connect, type Socket } from 'node:net';
 import type { Address } from '../runtime/address.ts';
+import { connectWith } from '../runtime/socket/connect-with.ts';
 import { keepAliveDelayMs } from './accept.ts';
 import { connectFailure } from './socket-errors.ts';
 import type { WriterEvents } from './socket-writer.ts';
@@ -20,19 +21,29 @@ export class Upstream implements WriterEvents {
   #timer: NodeJS.Timeout | undefined;
   readonly #events: UpstreamEvents;
 
-  /** Begins to connect; what is written meanwhile goes as soon as that is done. */
-  constructor(target: Address, connectTimeoutMs: number, readBuffer: Buffer, events: UpstreamEvents) {
+  /**
+   * Begins to connect; what is written meanwhile goes as soon as that is done.
+   * @param made the descriptor of the socket to do it with, or why none could be made, which is told as a failure
+   */
+  constructor(
+    target: Address,
+    connectTimeoutMs: number,
+    readBuffer: Buffer,
+    events: UpstreamEvents,
+    made?: number | Error,
+  ) {
     this.#events = events;
     this.#timer = setTimeout(() => this.#failed('timeout'), connectTimeoutMs);
-    this.socket = connect({
+    const options = {
       host: target.host,
       port: target.port,
       noDelay: true,
       keepAlive: true,
       keepAliveInitialDelay: keepAliveDelayMs,
       allowHalfOpen: true,
-      onread: { buffer: readBuffer, callback: (length) => events.data(length) },
-    });
+      onread: { buffer: readBuffer, callback: (length: number) => events.data(length) },
+    };
+    this.socket = made === undefined ? connect(options) : connectWith(made, options);
     this.socket.once('connect', () => {
       this.#stopTimer();
       this.connected = true;

@@ -8,6 +8,7 @@ import { createServer, type Server } from 'node:net';
 import { fileURLToPath } from 'node:url';
 import type { Address } from '../address.ts';
 import { listen } from '../listen.ts';
+import { descriptorOf } from '../socket/descriptor.ts';
 import { errorMessage } from '../usage-error.ts';
 import { loadSystem, type System } from './system.ts';
 import { type Handover, workerVariable } from './worker.ts';
@@ -75,12 +76,6 @@ async function resolveHost(address: Address): Promise<Address> {
   // What does not resolve is told by the attempt to listen there.
   const found = await lookup(address.host).catch(() => undefined);
   return found === undefined ? address : { ...address, host: found.address };
-}
-
-function descriptorOf(server: Server): number | undefined {
-  const handle: unknown = '_handle' in server ? server._handle : undefined;
-  const found = typeof handle === 'object' && handle !== null && 'fd' in handle ? handle.fd : undefined;
-  return typeof found === 'number' && found >= 0 ? found : undefined;
 }
 
 function closeAll(servers: readonly Server[], reason: string): string {
