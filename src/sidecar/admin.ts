@@ -14,6 +14,8 @@ export interface AdminSources {
   /** Loaded soon after the start: listening comes first. */
   readonly metrics: () => Promise<Metrics>;
   readonly configDump: () => ConfigDump;
+  /** What the rules lead here, as lines; none without `--capture`. */
+  readonly captureLines: () => Promise<readonly string[]>;
   readonly connections: Connections;
   readonly forwarding: HeaderForwarding;
   readonly exporter: Exporter;
@@ -120,10 +122,16 @@ function levelProblem({ url }: RouteRequest): string | undefined {
   return `${given}; use level=${levels.join('|')}\n`;
 }
 
+/**
+ * Ready is who takes connections, with capture also where rules are missing: that is said in lines of its own, by a
+ * warning and a metric. Traffic goes to the workload without the rules, and is better served untraced than not at all;
+ * the rules may come later, too, and a pod that is not ready gets none.
+ */
 async function readyReply(sources: AdminSources, siblings: Siblings): Promise<Reply> {
   const { answers } = await siblings.ask('GET', '/ready');
   const ready = sources.isReady() && ([...answers.values()] as Ready[]).every((answer) => answer.ready);
-  return ready ? text('LIVE\n') : text('DRAINING\n', 503);
+  if (!ready) return text('DRAINING\n', 503);
+  return text(['LIVE', ...(await sources.captureLines()), ''].join('\n'));
 }
 
 async function metricsReply(sources: AdminSources, siblings: Siblings): Promise<Reply> {

@@ -1,5 +1,6 @@
 // The effective configuration with where each value came from, secrets masked: what /config_dump shows.
 import { formatAddress } from '../runtime/address.ts';
+import type { CaptureReport } from './capture/capture-status.ts';
 import type { Origin, SidecarConfig } from './config.ts';
 
 /** `LISTEN=TARGET` pairs with the ports really bound, and the forward proxy's address ('' without one). */
@@ -9,9 +10,10 @@ export interface BoundPairs {
   readonly outboundProxy?: string;
   /** Addresses where captured connections arrive. */
   readonly captured?: { readonly inbound: readonly string[]; readonly outbound: readonly string[] } | undefined;
+  readonly captureReport?: CaptureReport | undefined;
 }
 
-export type ConfigDump = Readonly<Record<string, { readonly value: unknown; readonly origin: Origin }>>;
+export type ConfigDump = Readonly<Record<string, { readonly value: unknown; readonly origin: Origin | 'probe' }>>;
 
 /** Header names whose values are shown; any other may be a credential. */
 const openHeaders = new Set(['content-type', 'user-agent']);
@@ -65,9 +67,12 @@ export function dumpConfig(config: SidecarConfig, origins: ReadonlyMap<string, O
     admin: formatAddress(config.admin),
     concurrency: config.workers,
   };
-  return Object.fromEntries(
-    Object.entries(values).map(([key, value]) => [key, { value, origin: origins.get(key) ?? 'default' }]),
-  );
+  return {
+    ...Object.fromEntries(
+      Object.entries(values).map(([key, value]) => [key, { value, origin: origins.get(key) ?? 'default' }]),
+    ),
+    ...(bound.captureReport && { captured: { value: bound.captureReport, origin: 'probe' } }),
+  };
 }
 
 function maskUserinfo(url: string): string {

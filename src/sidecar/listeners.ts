@@ -1,6 +1,7 @@
 // All listeners of a sidecar: opened in the order of its configuration, closed together.
 import type { Address } from '../runtime/address.ts';
 import type { CaptureListener } from './capture/capture-listener.ts';
+import type { CaptureStatus } from './capture/capture-status.ts';
 import type { Direction, SidecarConfig } from './config.ts';
 import type { BoundPairs } from './config-dump.ts';
 import { ProxyListener } from './forward-proxy/proxy-listener.ts';
@@ -12,6 +13,8 @@ export class Listeners {
   readonly #pairs: Listener[] = [];
   readonly #captured: CaptureListener[] = [];
   outboundProxy: ProxyListener | undefined;
+  /** undefined without capture. */
+  captureStatus: CaptureStatus | undefined;
 
   get inbound(): readonly Listener[] {
     return this.#of('inbound');
@@ -28,6 +31,7 @@ export class Listeners {
       outbound: this.outbound.map(String),
       outboundProxy: String(this.outboundProxy ?? ''),
       captured: this.captured,
+      captureReport: this.captureStatus?.last,
     };
   }
 
@@ -63,7 +67,7 @@ export class Listeners {
       ];
       const ownPorts = new Set(bound.map(({ port }) => port));
       const context = { config, tracer, connections, createFaultLog, ownPorts };
-      await openCapture(config.capture, context, (listener) => this.#captured.push(listener));
+      this.captureStatus = await openCapture(config.capture, context, (listener) => this.#captured.push(listener));
     }
   }
 

@@ -7,6 +7,7 @@ import type { Log } from '../runtime/log.ts';
 import { unsupervised, type Worker } from '../runtime/supervisor/worker.ts';
 import { errorMessage } from '../runtime/usage-error.ts';
 import { type AdminSources, adminRoutes, siblingRoutes } from './admin.ts';
+import { watchCapture } from './capture/watch-capture.ts';
 import type { SidecarConfig } from './config.ts';
 import { type BoundPairs, dumpConfig } from './config-dump.ts';
 import { createExporter } from './create-exporter.ts';
@@ -51,9 +52,14 @@ export async function startSidecar(loaded: LoadedConfig, log: Log, worker: Worke
   const listeners = new Listeners();
   const siblings = new Siblings(worker);
   const life = createLife();
-  const metrics = once(() => import('./load-metrics.ts').then(({ createMetrics }) => createMetrics(parts, worker)));
+  const metricSources = { ...parts, captureReport: () => listeners.captureStatus?.last };
+  const metrics = once(() =>
+    import('./load-metrics.ts').then(({ createMetrics }) => createMetrics(metricSources, worker)),
+  );
   const configDump = () => dumpConfig(whole, loaded.origins, listeners.bound);
-  const sources: AdminSources = { ...parts, ...life, metrics, configDump, log, worker };
+  let captureLines = async (): Promise<readonly string[]> => [];
+  const asked = { metrics, configDump, captureLines: () => captureLines() };
+  const sources: AdminSources = { ...parts, ...life, ...asked, log, worker };
   const onAdminError = (error: unknown) => log.error({ error: errorMessage(error) }, 'admin');
   const adminServer = createRouteServer(adminRoutes(sources, siblings), onAdminError);
   try {
@@ -62,6 +68,9 @@ export async function startSidecar(loaded: LoadedConfig, log: Log, worker: Worke
     siblings.listen(siblingRoutes(sources), log);
     life.setReady();
     worker.listening();
+    if (listeners.captureStatus !== undefined) {
+      captureLines = watchCapture(listeners.captureStatus, worker.index === 0 ? log : undefined);
+    }
     // Only now: nobody waits for metrics at the start, and everybody for the listeners.
     setImmediate(() => void metrics());
     const stopSweep = startSweep(connections, [config.headTimeoutMs, config.idleTimeoutMs, config.heartbeatIntervalMs]);

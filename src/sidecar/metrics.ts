@@ -1,6 +1,7 @@
 // The sidecar's metrics by their names in the contract, read from plain counters when Prometheus asks.
 import { type Registry, readCounter, readGauge, type Sample } from '../runtime/metrics.ts';
 import { samplingReasons } from '../trace/sampling.ts';
+import type { CaptureReport } from './capture/capture-status.ts';
 import type { Exporter } from './export/exporter.ts';
 import type { HeaderForwarding } from './header-forwarding.ts';
 import type { Connections } from './open-connection.ts';
@@ -13,6 +14,8 @@ export interface MetricSources {
   readonly exporter: Exporter;
   readonly forwarding: HeaderForwarding;
   readonly connections: Connections;
+  /** undefined without `--capture`. */
+  readonly captureReport: () => CaptureReport | undefined;
 }
 
 /** Registers every metric of the sidecar. */
@@ -137,6 +140,25 @@ function registerConnections(registry: Registry, { stats, connections }: MetricS
           value,
         })),
       ),
+  );
+}
+
+/** Whether the rules lead connections here; what cannot be seen has no sample. */
+export function registerCapture(registry: Registry, { captureReport }: MetricSources): void {
+  readGauge(
+    registry,
+    'tracecar_captured',
+    'Whether connections of a direction and address family are led here: 1 or 0',
+    ['direction', 'family'],
+    () => {
+      const { captured = [], not_captured = [] } = captureReport() ?? {};
+      const samples = (entries: readonly string[], value: number) =>
+        entries.map((entry) => {
+          const [direction = '', family = ''] = entry.split(' ');
+          return { labels: { direction, family }, value };
+        });
+      return [...samples(captured, 1), ...samples(not_captured, 0)];
+    },
   );
 }
 

@@ -7,6 +7,7 @@ import type { Connections } from '../open-connection.ts';
 import type { Tracer } from '../tracer.ts';
 import { inboundWhat, outboundWhat } from './addresses.ts';
 import { CaptureListener, needsNetAdmin } from './capture-listener.ts';
+import { CaptureStatus } from './capture-status.ts';
 import { LocalAddresses } from './local-addresses.ts';
 import { ClientSources, PassthroughSources, type SourceSockets, tproxyMark } from './source-sockets.ts';
 
@@ -22,13 +23,14 @@ export interface CaptureContext {
 /**
  * Opens the listeners of capture, inbound's first.
  * @param opened takes each listener as soon as it is open
+ * @returns what shows whether the rules are in force
  * @throws UsageError when this is no Linux, koffi is not there, a right is missing or a port is taken
  */
 export async function openCapture(
   capture: CaptureConfig,
   context: CaptureContext,
   opened: (listener: CaptureListener) => void,
-): Promise<void> {
+): Promise<CaptureStatus> {
   const calls = socketCalls(capture.mode);
   const transparent = capture.mode === 'tproxy';
   if (transparent) checkRights(calls);
@@ -54,6 +56,7 @@ export async function openCapture(
   for (const options of [inbound, ...outbound]) {
     opened(await CaptureListener.open(options, tracer, connections, createFaultLog()));
   }
+  return new CaptureStatus(capture.iptables);
 }
 
 function socketCalls(mode: string): SocketCalls {

@@ -1,0 +1,31 @@
+// Sees whether the rules of capture are in force, as an unprivileged process can: by a connection that only they make work.
+import { connect } from 'node:net';
+import type { Direction } from '../config.ts';
+import { probeAnswer } from './probe-targets.ts';
+
+const patienceMs = 500;
+
+/** Whether a connection to `target` is answered by a sidecar to which it was led as of `direction`; never rejects. */
+export function askProbe(
+  target: { readonly host: string; readonly port: number },
+  direction: Direction,
+): Promise<boolean> {
+  const expected = probeAnswer(direction);
+  return new Promise((resolve) => {
+    const socket = connect(target);
+    let answer = '';
+    const done = () => {
+      clearTimeout(timer);
+      socket.destroy();
+      resolve(answer === expected);
+    };
+    const timer = setTimeout(done, patienceMs);
+    timer.unref();
+    socket.setEncoding('latin1').unref();
+    socket.on('data', (text: string) => {
+      answer += text;
+      if (answer.length >= expected.length) done();
+    });
+    socket.on('error', done).on('end', done).on('close', done);
+  });
+}
