@@ -2,7 +2,6 @@
 import { UsageError } from '../runtime/usage-error.ts';
 import { type Backend, chooseBackend, families, findRules, readRules, restoreRules } from './backend.ts';
 import type { Family } from './cidr.ts';
-import { removeRules } from './clean.ts';
 import type { IptablesConfig, IptablesVariant } from './config.ts';
 import { familyNames, requireNetAdmin } from './failure.ts';
 import { findForeignMesh } from './foreign.ts';
@@ -52,17 +51,20 @@ export function applyRules(config: IptablesConfig, system: System): ApplyReport 
   const saved = readFamilies(system, chosen, wanted);
   refuseForeign(config, system, saved, other);
   const changes = tableChanges(config, saved, wanted);
+  const routing = routingSteps(config, system, wanted);
   const steps = [
-    ...routingSteps(config, system, wanted),
+    // Marked packets must find their route before there are marks, and as long as there are.
+    ...routing.filter(({ verb }) => verb === 'add'),
     ...changes.flatMap((change) => tableSteps(config, system, chosen, change)),
+    ...(other === undefined ? [] : residueSteps(config, system, other)),
+    ...routing.filter(({ verb }) => verb === 'del'),
   ];
   runSteps(steps, () => verify(config, system, chosen, wanted));
-  const moved = other === undefined ? [] : removeRules(config.kind, system, other);
   const repaired = describeRepair(changes, wanted);
   return {
     variant: chosen.variant,
     families: wanted.map(({ family }) => family),
-    changes: [...steps.map(({ label }) => label), ...moved],
+    changes: steps.map(({ label }) => label),
     ...(repaired === undefined ? {} : { repaired }),
   };
 }
@@ -139,7 +141,7 @@ function tableSteps(config: IptablesConfig, system: System, backend: Backend, ch
   const verb = isEmptyTable(before) ? 'added' : isEmptyTable(wanted) ? 'removed' : 'replaced';
   return [
     {
-      label: `${familyNames[family]} ${table}: ${verb}`,
+      label: `${familyNames[family]} ${table}: ${verb} (${backend.variant})`,
       run: () => restoreRules(system, backend, family, text),
       undo: () => {
         const now = ownTable(config.kind, readRules(system, backend, family).get(table));
@@ -150,16 +152,31 @@ function tableSteps(config: IptablesConfig, system: System, backend: Backend, ch
   ];
 }
 
-function routingSteps(config: IptablesConfig, system: System, wanted: readonly FamilyRules[]): Step[] {
+/** Rules of ours that an earlier run has set by the other variant of iptables would capture everything twice. */
+function residueSteps(config: IptablesConfig, system: System, other: Backend): Step[] {
+  const saved = new Map<Family, SavedRules>();
+  for (const family of families) {
+    const rules = findRules(system, other, family);
+    if (rules !== undefined) saved.set(family, rules);
+  }
+  return tableChanges(config, saved, []).flatMap((change) => tableSteps(config, system, other, change));
+}
+
+interface RoutingStep extends Step {
+  readonly verb: 'add' | 'del';
+}
+
+function routingSteps(config: IptablesConfig, system: System, wanted: readonly FamilyRules[]): RoutingStep[] {
   const items: readonly RoutingItem[] = config.kind === 'istio' ? ['rule', 'route', 'address'] : ['rule', 'route'];
   return families.flatMap((family) => {
     const needed = wanted.find((plan) => plan.family === family)?.routing ?? [];
     return items
       .filter((item) => family === 'ipv6' || item !== 'address')
       .filter((item) => needed.includes(item) !== hasRoutingItem(system, family, item))
-      .map((item): Step => {
+      .map((item): RoutingStep => {
         const [verb, back] = needed.includes(item) ? (['add', 'del'] as const) : (['del', 'add'] as const);
         return {
+          verb,
           label: `${familyNames[family]} ${item}: ${verb === 'add' ? 'added' : 'removed'}`,
           run: () => changeRouting(system, family, item, verb),
           undo: () => changeRouting(system, family, item, back),

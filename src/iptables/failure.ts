@@ -29,8 +29,6 @@ const modules: Readonly<Record<string, string>> = {
   CONNMARK: 'xt_connmark',
 };
 
-const tableModules: Readonly<Record<Family, string>> = { ipv4: 'iptable', ipv6: 'ip6table' };
-
 /** Why a command of iptables failed, on one line. `input` is what it read, to name the rule that was refused. */
 export function describeFailure(command: Command, result: CommandResult, family: Family, input = ''): string {
   const program = command[0];
@@ -46,25 +44,47 @@ export function describeFailure(command: Command, result: CommandResult, family:
 }
 
 function describeMissingPart(said: string, family: Family, input: string): string | undefined {
-  const table = /(?:initialize|init) (?:ip6?tables )?table [`'](\w+)'/.exec(said)?.[1];
-  if (table !== undefined || /do you need to insmod|Protocol not supported/i.test(said)) {
-    const name = table ?? /^\*(\w+)/.exec(input)?.[1] ?? 'nat';
-    return `the kernel has no table ${name} for ${familyNames[family]}; load the module ${tableModules[family]}_${name}${orNft(family)}`;
+  if (/generation id: (Invalid argument|Protocol not supported)/i.test(said)) {
+    return 'the kernel has no nf_tables; try --force-iptables-binary legacy';
   }
-  const extension =
+  return (
+    describeMissingTable(said, family, input) ??
+    describeMissingExtension(said, family) ??
+    describeRefusal(said, family, input)
+  );
+}
+
+function describeMissingTable(said: string, family: Family, input: string): string | undefined {
+  const named = /initialize (?:ip6?tables )?table [`'](\w+)'/.exec(said)?.[1];
+  const isMissing = /do you need to insmod|(TABLE|CHAIN)_ADD failed \((No such file|Operation not supported)/.test(
+    said,
+  );
+  if (named === undefined && !isMissing) return undefined;
+  const table = named ?? /^\*(\w+)/.exec(input)?.[1] ?? 'nat';
+  const [module, remedy] =
+    family === 'ipv4' ? [`iptable_${table}`, ''] : [`ip6table_${table}`, ', or leave IPv6 uncaptured with --ipv6 off'];
+  return `the kernel has no table ${table} for ${familyNames[family]}; load the module ${module} (with nft: nft_chain_nat, nft_compat)${remedy}`;
+}
+
+function describeMissingExtension(said: string, family: Family): string | undefined {
+  const name =
     /Extension (\w+) revision \d+ not supported, missing kernel module/.exec(said)?.[1] ??
     /(?:load|find) (?:match|target) [`'](\w+)'/.exec(said)?.[1];
-  if (extension !== undefined) {
-    return `the kernel or iptables has no ${extension} for ${familyNames[family]}; load the module ${modules[extension] ?? extension}`;
-  }
-  const isRefused =
-    /No chain\/target\/match by that name|RULE_\w+ failed \((?:No such file|Operation not supported)/.test(said);
+  if (name === undefined) return undefined;
+  const module = modules[name] ?? `xt_${name}`;
+  return `the kernel or iptables has no ${name} for ${familyNames[family]}; load the module ${module}`;
+}
+
+function describeRefusal(said: string, family: Family, input: string): string | undefined {
+  const isUnknown =
+    /No chain\/target\/match by that name|RULE_\w+ failed \((No such file|Operation not supported)/.test(said);
   const line = refusedLine(said, input);
-  if (!isRefused && line === undefined) return undefined;
+  if (!isUnknown && line === undefined) return undefined;
   const parts = [...(line ?? input).matchAll(/-[mj] (\w+)/g)].map(([, part = '']) => part);
   const needed = [...new Set(parts.map((part) => modules[part]).filter((module) => module !== undefined))];
-  const remedy = needed.length > 0 ? `; it needs the modules ${needed.join(', ')}` : '';
-  return `the kernel refuses ${line === undefined ? 'a rule' : `"${line}"`} for ${familyNames[family]}${remedy} (${firstLine(said)})`;
+  const remedy = isUnknown && needed.length > 0 ? `; it needs the modules ${needed.join(', ')}` : '';
+  const rule = line === undefined ? 'a rule' : `"${line}"`;
+  return `the kernel refuses ${rule} for ${familyNames[family]}${remedy} (${firstLine(said)})`;
 }
 
 /** The rule that a message names by the number of its line. COMMIT, where a kernel's refusal shows, names none. */
@@ -72,10 +92,6 @@ function refusedLine(said: string, input: string): string | undefined {
   const number = /line:? (\d+)(?: failed)?/i.exec(said)?.[1];
   const line = number === undefined ? undefined : input.split('\n')[Number(number) - 1];
   return line?.startsWith('-') ? line : undefined;
-}
-
-function orNft(family: Family): string {
-  return family === 'ipv6' ? ', or leave IPv6 uncaptured with --ipv6 off' : '';
 }
 
 function firstLine(text: string): string {
