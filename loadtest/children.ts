@@ -37,6 +37,14 @@ const taskset = findProgram('taskset');
 /** Whether proxy and load each get a core of their own. */
 export const pinned = taskset !== undefined && availableParallelism() >= 2;
 
+const chrt = findProgram('chrt');
+
+/**
+ * In front of a command that is to run only when nobody else on its core wants to. A high nice value does not do:
+ * whoever is woken still waits until the slice of milliseconds that is being run has ended.
+ */
+export const onlyWhenIdle: readonly string[] = chrt === undefined ? [] : [chrt, '--idle', '0'];
+
 export interface Child {
   readonly name: string;
   readonly pid: number;
@@ -57,7 +65,12 @@ export function start(name: string, core: Core, command: readonly string[], env:
 
 /** Starts one of our own programs under the Node that runs this one. */
 export function startProgram(name: string, core: Core, file: string, ...args: string[]): Child {
-  return start(name, core, [process.execPath, path.join(import.meta.dirname, file), ...args]);
+  return start(name, core, [...programCommand(file), ...args]);
+}
+
+/** The command line of one of our own programs. */
+export function programCommand(file: string): readonly string[] {
+  return [process.execPath, path.join(import.meta.dirname, file)];
 }
 
 /**

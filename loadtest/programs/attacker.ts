@@ -6,7 +6,8 @@ import { attackList } from '../attacks.ts';
 const [name = '', port = ''] = process.argv.slice(2);
 const attack = attackList.find((candidate) => candidate.name === name);
 if (attack === undefined) throw new Error(`unknown attack ${name}`);
-// The neighbour's client and server share this core and come first: what is to be seen is the sidecar's part.
+// The neighbour's client and server share this core and come first: what is to be seen is the sidecar's part. This is
+// for machines without chrt, by which the benchmark starts it below everyone else.
 os.setPriority(19);
 const tools = new Tools(Number(port));
 attack.run(tools);

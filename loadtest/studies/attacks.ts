@@ -4,7 +4,7 @@ import type { Attack } from '../attack.ts';
 import { attackList } from '../attacks.ts';
 import { atMost } from '../bars.ts';
 import { headersLine, plainRequest, plainScenario } from '../bench.ts';
-import { awaitLine, jsonLines, startProgram, stop } from '../children.ts';
+import { awaitLine, jsonLines, onlyWhenIdle, programCommand, start, startProgram, stop } from '../children.ts';
 import { Histogram } from '../histogram.ts';
 import { createOpenLoop, heat, type OpenLoadResult, type OpenLoop, steadyLoad } from '../open-loop.ts';
 import { readPort } from '../peers/peer.ts';
@@ -78,7 +78,7 @@ export const attacks: Study = {
       load: [
         `neighbour: ${context.value('rate')} GETs a second on ${context.value('connections')} keep-alive connections from ${stage.generator.name}; upstream: ${upstream.name}`,
         headersLine(),
-        `${context.value('seconds')} s of each attack, as long without it before and after; attackers on the load's core at the lowest priority`,
+        `${context.value('seconds')} s of each attack, as long without it before and after; attackers on the load's core, when nobody else there has work (SCHED_IDLE)`,
       ],
       columns,
       rows,
@@ -111,7 +111,8 @@ async function oneAttack(stage: Stage, attack: Attack, before: OpenLoadResult) {
   const pid = sidecar.pid ?? 0;
   const countersBefore = await sidecar.metrics();
   const port = sidecar.ports[attack.target === 'neighbour' ? 0 : 1] ?? 0;
-  const attacker = startProgram(`attacker ${attack.name}`, 'load', 'programs/attacker.js', attack.name, String(port));
+  const program = [...onlyWhenIdle, ...programCommand('programs/attacker.js'), attack.name, String(port)];
+  const attacker = start(`attacker ${attack.name}`, 'load', program);
   const next = jsonLines<{ connections: number; actions: number }>(attacker);
   await next();
   const usageBefore = treeUsage(pid);
