@@ -1,7 +1,7 @@
 // Which iptables is in use here: nft or legacy. Rules of one are not seen by the other, so the choice matters.
 import type { Family } from './cidr.ts';
 import type { IptablesVariant } from './config.ts';
-import { describeFailure, familyNames } from './failure.ts';
+import { describeFailure } from './failure.ts';
 import { parseSavedRules, type SavedRules } from './saved-rules.ts';
 import type { Command, System } from './system.ts';
 
@@ -50,7 +50,7 @@ export function restoreRules(system: System, backend: Backend, family: Family, t
   if (result.status === 0) return;
   const description = describeFailure(command, result, family, text);
   const remedy = result.isMissing && family === 'ipv6' ? ', or leave IPv6 uncaptured with --ipv6 off' : '';
-  throw new Error(`${familyNames[family]}: ${description}${remedy}`);
+  throw new Error(`${description}${remedy}`);
 }
 
 /** The variants that are installed; where only a plain `iptables` is, it is of one of them. */

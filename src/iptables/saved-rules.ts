@@ -47,17 +47,17 @@ export function isOwnChain(kind: RuleKind, chain: string): boolean {
   return chain.startsWith(prefixes[kind]);
 }
 
-/** What Istio adds to built-in chains beside jumps to its own: excluded interfaces, and the marks of TPROXY. */
+/** What Istio adds to built-in chains beside jumps to its own, by their keys: excluded interfaces, and TPROXY's marks. */
 const istioForms: readonly RegExp[] = [
-  /^-[io] \S+ -j RETURN$/,
-  /^-o lo -p tcp -m mark --mark 0x539 -j RETURN$/,
-  /-j MARK --set-xmark 0x53a\/0xffffffff$/,
-  /^-p tcp -m (mark|connmark) --mark 0x539 -j CONNMARK --(save|restore)-mark/,
+  /^(-i \S+ -j RETURN|-j RETURN -o \S+)$/,
+  /^-j RETURN -o lo -p tcp mark --mark 1337\/\d+$/,
+  /(^| )MARK --set-xmark 1338\/\d+( |$)/,
+  /^--(save|restore)-mark -j CONNMARK -p tcp (conn)?mark --mark 1337\/\d+$/,
 ];
 
 function isOwnBuiltInRule(kind: RuleKind, { spec }: Rule): boolean {
   if (isOwnChain(kind, findTarget(spec) ?? '')) return true;
-  return kind === 'istio' && istioForms.some((form) => form.test(spec));
+  return kind === 'istio' && istioForms.some((form) => form.test(ruleKey(spec)));
 }
 
 /** Picks what is ours out of a table. In Istio's letter some rules carry no name: they count beside ISTIO_ chains only. */
