@@ -69,7 +69,7 @@ export async function startSidecar(loaded: LoadedConfig, log: Log, worker: Worke
     life.setReady();
     worker.listening();
     if (listeners.captureStatus !== undefined) {
-      captureLines = watchCapture(listeners.captureStatus, worker.index === 0 ? log : undefined);
+      captureLines = watchCapture(listeners.captureStatus, log, worker.index === 0);
     }
     // Only now: nobody waits for metrics at the start, and everybody for the listeners.
     setImmediate(() => void metrics());

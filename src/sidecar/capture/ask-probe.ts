@@ -1,15 +1,12 @@
 // Sees whether the rules of capture are in force, as an unprivileged process can: by a connection that only they make work.
 import { connect } from 'node:net';
 import type { Direction } from '../config.ts';
-import { probeAnswer } from './probe-targets.ts';
+import { type ProbeTarget, probeAnswer } from './probe-targets.ts';
 
 const patienceMs = 500;
 
 /** Whether a connection to `target` is answered by a sidecar to which it was led as of `direction`; never rejects. */
-export function askProbe(
-  target: { readonly host: string; readonly port: number },
-  direction: Direction,
-): Promise<boolean> {
+export function askProbe(target: ProbeTarget, direction: Direction): Promise<boolean> {
   const expected = probeAnswer(direction);
   return new Promise((resolve) => {
     const socket = connect(target);

@@ -27,6 +27,8 @@ export interface CaptureListenerOptions {
   readonly local: LocalAddresses;
   /** Of all listeners of the sidecar; this one's is added. */
   readonly ownPorts: Set<number>;
+  /** Told of each of our own connections that was captured again. */
+  readonly onOwn: () => void;
 }
 
 export class CaptureListener {

@@ -21,6 +21,8 @@ const lifetimeMs = 5_000;
 const patienceMs = 300;
 
 export class CaptureStatus {
+  /** Called with each of the sidecar's own connections that the rules led back to it. */
+  onOwnCaptured: () => void = () => {};
   readonly #rules: CaptureConfig['iptables'];
   readonly #probe: Probe;
   readonly #readInterfaces: typeof networkInterfaces;

@@ -35,7 +35,15 @@ export async function openCapture(
   const transparent = capture.mode === 'tproxy';
   if (transparent) checkRights(calls);
   const { connectTimeoutMs, maxConnections } = context.config;
-  const shared = { calls, connectTimeoutMs, maxConnections, local: new LocalAddresses(), ownPorts: context.ownPorts };
+  const status = new CaptureStatus(capture.iptables);
+  const shared = {
+    calls,
+    connectTimeoutMs,
+    maxConnections,
+    local: new LocalAddresses(),
+    ownPorts: context.ownPorts,
+    onOwn: () => status.onOwnCaptured(),
+  };
   const inbound = {
     ...shared,
     direction: 'inbound' as Direction,
@@ -56,7 +64,7 @@ export async function openCapture(
   for (const options of [inbound, ...outbound]) {
     opened(await CaptureListener.open(options, tracer, connections, createFaultLog()));
   }
-  return new CaptureStatus(capture.iptables);
+  return status;
 }
 
 function socketCalls(mode: string): SocketCalls {

@@ -11,8 +11,10 @@ export interface DestinationFacts {
   readonly connectTimeoutMs: number;
   /** Makes the sockets to reach it with; undefined: any will do. */
   readonly sources: SourceSockets | undefined;
-  /** Counts one of our own connections that was captured again. */
+  /** Counts a connection that would go round. */
   readonly onLoop: () => void;
+  /** Told when it was one of our own that had been captured again. */
+  readonly onOwn: () => void;
 }
 
 /** How long nothing goes to a destination that led back to us twice within that time. */
@@ -52,6 +54,7 @@ export class Destination {
 
   looped(): void {
     this.facts.onLoop();
+    this.facts.onOwn();
     const now = performance.now();
     if (now - this.#loopedAtMs < pauseMs) this.#closedUntilMs = now + pauseMs;
     this.#loopedAtMs = now;

@@ -21,14 +21,22 @@ export function isProbe(host: string, port: number): boolean {
   return (port === ports.inbound || port === ports.outbound) && hosts.has(host);
 }
 
+export interface ProbeTarget {
+  readonly host: string;
+  readonly port: number;
+  /** The source: what comes from Istio's addresses is left alone, and to ::6 the system would take ::6 itself. */
+  readonly localAddress: string;
+}
+
 /** Where to connect to see whether a direction is captured; undefined when that cannot be seen. */
 export function probeTarget(
   rules: CaptureConfig['iptables'],
   direction: Direction,
   family: Family,
-): { readonly host: string; readonly port: number } | undefined {
-  if (rules === 'tracecar') return { host: loopback[family], port: ports[direction] };
-  return direction === 'inbound' ? { host: istio[family], port: ports.inbound } : undefined;
+): ProbeTarget | undefined {
+  const localAddress = loopback[family];
+  if (rules === 'tracecar') return { host: localAddress, port: ports[direction], localAddress };
+  return direction === 'inbound' ? { host: istio[family], port: ports.inbound, localAddress } : undefined;
 }
 
 /** What the sidecar answers such a connection: the direction it came by. */
