@@ -24,12 +24,19 @@ export interface CapturedPod {
   count(metric: string, labels?: Readonly<Record<string, string>>): Promise<number>;
 }
 
-/** The sidecar's user; where that may not read this checkout, root in the group that the rules let pass as well. */
+/** Root in the group that the rules let pass as well: so Istio runs its own proxy with TPROXY. */
+const asGroup = ['setpriv', '--regid', '1337', '--clear-groups'];
 const user = spawnSync('setpriv', ['--reuid', '1337', '--clear-groups', 'test', '-r', programArguments.at(-1)!]);
-const reuid = user.status === 0 ? ['--reuid', '1337'] : [];
-const asSidecar = ['setpriv', ...reuid, '--regid', '1337', '--clear-groups'];
+/** The sidecar's user, where that may read this checkout. */
+const asUser = user.status === 0 ? [...asGroup, '--reuid', '1337'] : asGroup;
 /** What `--capture tproxy` needs beside. */
 const withNetAdmin = ['--inh-caps', '+net_admin', '--ambient-caps', '+net_admin'];
+
+function become({ mode, chains }: CaptureOptions): readonly string[] {
+  if (mode !== 'tproxy') return asUser;
+  // Istio's rules send what user 1337 sends to its own pod back to it; with TPROXY only root gets past them.
+  return chains === 'istio' ? asGroup : [...asUser, ...withNetAdmin];
+}
 
 /** Runs `tracecar iptables` in a pod, as its init container does. */
 export async function iptables(pod: Pod, ...args: readonly string[]): Promise<Finished> {
@@ -55,7 +62,6 @@ export async function startPodSidecar(
   options: CaptureOptions = {},
 ): Promise<Program> {
   const { mode = 'redirect', chains, args = [] } = options;
-  const capabilities = mode === 'tproxy' ? withNetAdmin : [];
   return await startProgram(
     t,
     [
@@ -64,7 +70,7 @@ export async function startPodSidecar(
       ...args,
     ],
     { OTEL_BSP_SCHEDULE_DELAY: '50' },
-    [...pod.namespace.enter, ...asSidecar, ...capabilities],
+    [...pod.namespace.enter, ...become(options)],
   );
 }
 
