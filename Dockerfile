@@ -9,8 +9,8 @@ COPY src src
 RUN node scripts/build.mjs && npm prune --omit=dev --ignore-scripts --no-audit --no-fund
 
 FROM node:24-bookworm-slim
-# iptables is for `tracecar iptables apply`, which an init container runs as root.
-RUN apt-get update && apt-get install -y --no-install-recommends iptables && rm -rf /var/lib/apt/lists/*
+# For `tracecar iptables apply`, which an init container runs as root.
+RUN apt-get update && apt-get install -y --no-install-recommends iptables iproute2 && rm -rf /var/lib/apt/lists/*
 RUN groupadd --gid 1337 tracecar && useradd --uid 1337 --gid 1337 --no-create-home --shell /usr/sbin/nologin tracecar
 WORKDIR /opt/tracecar
 COPY package.json LICENSE ./

@@ -106,7 +106,6 @@ function podman(folder) {
       '[engine]',
       'runtime = "runc"',
       'cgroup_manager = "cgroupfs"',
-      'events_logger = "none"',
       `tmp_dir = "${runFolder}/libpod"`,
       '[network]',
       `network_config_dir = "${path.join(home, 'networks')}"`,

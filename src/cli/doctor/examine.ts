@@ -1,6 +1,8 @@
 // The examination in the order a request and its spans travel: each hop's finding, as far as one can see.
 import { setTimeout as sleep } from 'node:timers/promises';
-import { readTrace, type StoredSpan } from '../demo/stored-spans.ts';
+import { readTrace, readTracesOf, type StoredSpan } from '../demo/stored-spans.ts';
+import { examineCapture } from './capture/examine-capture.ts';
+import { type Machine, thisMachine } from './capture/namespace.ts';
 import { judgeBackends, judgeCollector, judgeReaders } from './delivery.ts';
 import { bad, type Finding, good, open } from './findings.ts';
 import {
@@ -15,6 +17,8 @@ import { type ProbeResult, sendProbe } from './probe.ts';
 import type { Targets } from './targets.ts';
 
 const pollMs = 100;
+/** Traces of each service that are looked through for what was spoken. */
+const maxTraces = 50;
 
 interface Observed {
   readonly sidecars: readonly SidecarObservation[];
@@ -22,14 +26,13 @@ interface Observed {
 }
 
 /** Examines an installation; resolves with the findings, the first fault being the first `bad` one. */
-export async function examine(targets: Targets, timeoutMs: number): Promise<Finding[]> {
+export async function examine(targets: Targets, timeoutMs: number, machine: Machine = thisMachine): Promise<Finding[]> {
   const before = await observe(targets);
   const readiness = before.sidecars.map(judgeReadiness);
   if (readiness.every((finding) => finding.verdict === 'bad')) return readiness;
-  if (targets.via === undefined) {
-    const advice = "name a sidecar's listener with --via URL";
-    return [...readiness, bad('request', 'no sidecar tells of a listener to send it through', advice)];
-  }
+  const captures = (now: Observed) =>
+    examineCapture(now.sidecars, targets.via, machine, (service) => latestSpans(targets, service));
+  if (targets.via === undefined) return [...readiness, judgeNoRequest(before), ...(await captures(before))];
   const probe = await sendProbe(targets.via, timeoutMs);
   const requestFinding = judgeRequest(probe, targets.via);
   const settled = await awaitDelivery(targets, before, probe, timeoutMs);
@@ -38,6 +41,7 @@ export async function examine(targets: Targets, timeoutMs: number): Promise<Find
     ...readiness,
     requestFinding,
     judgeCapture(before, after, probe),
+    ...(await captures(after)),
     judgeProtocol(before, after, spans),
     judgeSampling(before, after),
     judgeContext(spans, probe),
@@ -47,6 +51,11 @@ export async function examine(targets: Targets, timeoutMs: number): Promise<Find
     ...judgeBackends(before.collector, after.collector),
     ...(await judgeReaders(targets.readers, probe, spans, timeoutMs / 4)),
   ];
+}
+
+async function latestSpans(targets: Targets, service: string): Promise<readonly StoredSpan[]> {
+  const store = targets.readers.find((reader) => reader.kind === 'store')!;
+  return readTracesOf(new URL(store.url).host, service, maxTraces).catch((): StoredSpan[] => []);
 }
 
 async function observe(targets: Targets): Promise<Observed> {
@@ -89,11 +98,25 @@ function judgeReadiness(sidecar: SidecarObservation): Finding {
   return good(hop, `ready on ${sidecar.admin}, ${[...sidecar.inbound, ...sidecar.outbound].join(', ')}`);
 }
 
+function judgeNoRequest({ sidecars }: Observed): Finding {
+  const hop = 'request';
+  if (sidecars.every(({ capture }) => capture === undefined)) {
+    const advice = "name a sidecar's listener with --via URL";
+    return bad(hop, 'no sidecar tells of a listener to send it through', advice);
+  }
+  const advice = 'run the doctor in another pod, with --sidecar POD:PORT (admin) and --via http://POD:PORT/';
+  return open(hop, 'none was sent: rules capture what comes from other pods, not what is sent within this one', advice);
+}
+
 function judgeRequest(probe: ProbeResult, via: string): Finding {
   const hop = 'request';
   if (probe.failure === '') return good(hop, `GET ${via} was answered ${probe.status}, trace ${probe.traceId}`);
   if (probe.failure === 'ECONNREFUSED') {
     return bad(hop, `nobody listens on ${via}`, "name a sidecar's inbound or outbound listener with --via URL");
+  }
+  if (probe.failure.startsWith('HPE_')) {
+    const detail = `GET ${via} was answered by something that is no HTTP (${probe.failure})`;
+    return bad(hop, detail, 'the target speaks TLS or another protocol: name the port on which it speaks plain HTTP');
   }
   const advice = 'see whether the application runs, and on the port that stands behind = in --inbound';
   return bad(hop, `GET ${via} got no answer (${probe.failure}): the application behind the sidecar is down`, advice);
@@ -105,7 +128,10 @@ function judgeCapture(before: Observed, after: Observed, probe: ProbeResult): Fi
   const seenBy = after.sidecars.filter((_, i) => counts[i]! > 0).map((sidecar) => sidecar.service);
   if (seenBy.length > 0) return good(hop, `the request was counted by ${seenBy.join(', ')}`);
   if (probe.failure !== '') return open(hop, 'there was no exchange to count');
-  const advice = '--via must name the listener of one of the sidecars asked with --sidecar';
+  const isByRules = after.sidecars.some(({ capture }) => capture !== undefined);
+  const advice = isByRules
+    ? 'ask from another pod (what is sent within this one, or as user 1337, is not captured), and for a port that is not excluded'
+    : '--via must name the listener of one of the sidecars asked with --sidecar';
   return bad(hop, 'the request was answered, but no sidecar counted it: it went past them', advice);
 }
 

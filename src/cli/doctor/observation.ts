@@ -1,6 +1,7 @@
 // What the doctor reads of each process before and after its request: metrics, settings, connections.
 import { fetchJson, fetchText } from '../demo/fetch-text.ts';
 import { type MetricSample, parseMetrics, sumOf } from '../demo/metrics-text.ts';
+import { type ObservedCapture, type ObservedConnection, toCapture, toConnections } from './capture/observed.ts';
 
 export interface SidecarObservation {
   readonly admin: string;
@@ -11,6 +12,11 @@ export interface SidecarObservation {
   /** `LISTEN=TARGET` pairs. */
   readonly inbound: readonly string[];
   readonly outbound: readonly string[];
+  /** Where its forward proxy listens, '' when there is none. */
+  readonly outboundProxy: string;
+  /** Capture by rules; undefined when there is none. */
+  readonly capture: ObservedCapture | undefined;
+  readonly connections: readonly ObservedConnection[];
   readonly otlpEndpoint: string;
   readonly sampling: { readonly client: number; readonly random: number; readonly overall: number };
   readonly forwarding: Forwarding | undefined;
@@ -50,6 +56,9 @@ export async function observeSidecar(admin: string): Promise<SidecarObservation>
       service: String(setting(dump, 'service') ?? ''),
       inbound: strings(setting(dump, 'inbound')),
       outbound: strings(setting(dump, 'outbound')),
+      outboundProxy: String(setting(dump, 'outbound-proxy') ?? ''),
+      capture: toCapture((key) => setting(dump, key), ready.body),
+      connections: toConnections(connections),
       otlpEndpoint: String(setting(dump, 'otlp-endpoint') ?? ''),
       sampling: {
         client: Number(setting(dump, 'sampling-client') ?? 100),
@@ -68,7 +77,8 @@ export async function observeSidecar(admin: string): Promise<SidecarObservation>
 function absent(admin: string, unreachable: string): SidecarObservation {
   const nothing = { client: 100, random: 100, overall: 100 };
   return {
-    ...{ admin, ready: false, unreachable, service: admin, inbound: [], outbound: [], otlpEndpoint: '' },
+    ...{ admin, ready: false, unreachable, service: admin, inbound: [], outbound: [], outboundProxy: '' },
+    ...{ capture: undefined, connections: [], otlpEndpoint: '' },
     ...{ sampling: nothing, forwarding: undefined, lastFailure: '', samples: [] },
   };
 }

@@ -2,9 +2,15 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { bad, good, open, renderFindings } from '../../../src/cli/doctor/findings.ts';
 
-test('the first fault is named last, with its remedy', () => {
+test('the first fault is named last, with its remedy; those of the others stand below them', () => {
   const text = renderFindings(
-    [good('sidecar', 'ready'), open('protocol', 'unknown'), bad('collector', 'away', 'start it'), bad('x', 'y', 'z')],
+    [
+      good('sidecar', 'ready'),
+      open('protocol', 'unknown'),
+      open('TLS', 'unread', 'end it'),
+      bad('collector', 'away', 'start it'),
+      bad('x', 'y', 'z'),
+    ],
     false,
   );
   assert.equal(
@@ -12,8 +18,11 @@ test('the first fault is named last, with its remedy', () => {
     [
       '  ✓ sidecar    ready',
       '  · protocol   unknown',
+      '  · TLS        unread',
+      '               → end it',
       '  ✗ collector  away',
       '  ✗ x          y',
+      '               → z',
       '',
       'doctor: first thing wrong: collector: away',
       '        what to do: start it',
