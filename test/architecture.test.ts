@@ -113,7 +113,7 @@ test('the files that the README names on the path of a request exist, and it nam
 test('the README lists every flag of every command, and no other', () => {
   const readme = readFileSync(path.join(root, 'README.md'), 'utf8');
   const chapter = /## Commands\n([\s\S]*?)\n## /.exec(readme)?.[1] ?? '';
-  const listed = [...chapter.matchAll(/^\| `(--[a-z-]+)/gm)].map(([, flag = '']) => flag);
+  const listed = [...chapter.matchAll(/^\| `(--[a-z0-9-]+)/gm)].map(([, flag = '']) => flag);
   const flagsOf = ({ options }: Command) => options.map(({ long }) => String(long));
   const sidecar = flagsOf(defineSidecar());
   const defined = [

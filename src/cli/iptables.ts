@@ -76,8 +76,16 @@ function run(action: string, flags: Flags): void {
   else reportClean(clean(config.kind), log);
 }
 
-function reportApply({ changes, repaired, ...report }: ApplyReport, { kind, mode }: IptablesConfig, log: Log): void {
+function reportApply(
+  { changes, repaired, ...report }: ApplyReport,
+  { kind, mode, virtualInterfaces }: IptablesConfig,
+  log: Log,
+): void {
   const facts = { iptables: kind, mode, ...report };
+  // REDIRECT leads what comes in by an interface to that interface's own address.
+  if (virtualInterfaces.length > 0) {
+    log.warn({ virtualInterfaces }, 'connections of -k find only a proxy whose outbound port listens on every address');
+  }
   if (changes.length === 0) log.info(facts, 'no change: the rules are in force');
   else if (repaired === undefined) log.info({ ...facts, changes }, 'rules applied');
   else log.warn({ ...facts, changes, repaired }, 'rules repaired and applied');

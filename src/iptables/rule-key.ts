@@ -58,6 +58,8 @@ function optionsOf(spec: string): RuleOption[] {
 
 function valueKey(option: string, value: string): string {
   if (marks.has(option)) return markKey(value);
+  // By number where the machine has no /etc/protocols.
+  if (option === '-p') return { '6': 'tcp', '17': 'udp' }[value] ?? value;
   if (option === '--ctstate') return value.split(',').sort().join(',');
   if (option !== '-s' && option !== '-d') return value;
   const cidr = findCidr(value);

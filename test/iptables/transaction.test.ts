@@ -53,6 +53,7 @@ test('whatever was there, one restore makes it what is wanted, and leaves the ru
 test('what is written down and what iptables-save prints of it have one key', () => {
   const pairs: [string, string][] = [
     ['-p tcp --dport 80 -j RETURN', '-p tcp -m tcp --dport 80 -j RETURN'],
+    ['-p tcp --dport 80 -j RETURN', '-p 6 -m tcp --dport 80 -j RETURN'],
     ['-j MARK --set-mark 1337', '-j MARK --set-xmark 0x539/0xffffffff'],
     ['-p tcp -o lo ! -d 127.0.0.1/32 -j X', '! -d 127.0.0.1/32 -o lo -p tcp -j X'],
     ['-d 10.1.2.3/8 -j RETURN', '-d 10.0.0.0/8 -j RETURN'],
