@@ -3,6 +3,7 @@ import { parseArgs } from 'node:util';
 import { peers } from './peers/all.ts';
 import { type Scenario, scenarios } from './scenario.ts';
 import { attacks } from './studies/attacks.ts';
+import { capture } from './studies/capture.ts';
 import { churn } from './studies/churn.ts';
 import { idle } from './studies/idle.ts';
 import { openLoop } from './studies/open-loop.ts';
@@ -11,7 +12,7 @@ import { rss } from './studies/rss.ts';
 import { throughput } from './studies/throughput.ts';
 import { type Flag, type FlagName, flagNames, type Study, type Values } from './study.ts';
 
-export const studies: readonly Study[] = [openLoop, churn, idle, throughput, rollingStop, attacks, rss];
+export const studies: readonly Study[] = [openLoop, churn, capture, idle, throughput, rollingStop, attacks, rss];
 
 export interface ChosenStudy {
   readonly kind: 'study';
@@ -68,7 +69,8 @@ export function parseCommand(args: readonly string[]): Chosen | string {
   const scenario = scenarios.find(({ name }) => name === values.scenario);
   const study = studies.find(({ name }) => name === values.scenario);
   const known = scenario === undefined ? (study?.parts ?? []) : peerNames;
-  const parts = readParts(values.scenario, known, values.only);
+  const usual = scenario === undefined ? study?.usualParts : undefined;
+  const parts = readParts(values.scenario, known, values.only ?? usual);
   if (scenario !== undefined) {
     const numbers = readNumbers(scenario.name, { seconds: comparisonSeconds }, given);
     return { kind: 'comparison', scenario, seconds: numbers.get('seconds')?.[0] ?? 10, parts, json };

@@ -3,10 +3,12 @@
 import { execFileSync } from 'node:child_process';
 import { mkdirSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
-import { awaitLine, findProgram, start, startProgram } from './children.ts';
+import { awaitLine, findProgram, programCommand, start } from './children.ts';
 import { Histogram } from './histogram.ts';
 
 export interface OpenLoad {
+  /** An IPv4 address; 127.0.0.1 when not given. */
+  readonly host?: string;
   readonly port: number;
   /** At most so many connections at a time. */
   readonly connections: number;
@@ -19,7 +21,7 @@ export interface OpenLoad {
   readonly total: number;
   /** A new connection for each request, which is to be closed by the server. */
   readonly close: boolean;
-  /** Connects from 127.0.0.1 to 127.0.0.N in turn. */
+  /** Above 1: connects from 127.0.0.1 to 127.0.0.N in turn. */
   readonly sources: number;
   /** Raw requests, sent in turn. */
   readonly requests: readonly string[];
@@ -53,20 +55,22 @@ export async function heat(generator: OpenLoop, port: number, seconds: number): 
   await generator.run({ ...steadyLoad, port, rate: 0, seconds: Math.min(heatSeconds, seconds), warmUp: 0, requests });
 }
 
-/** The generator this machine can have; compiled into .cache, its settings written into `folder`. */
-export function createOpenLoop(folder: string): OpenLoop {
+let runs = 0;
+
+/**
+ * The generator this machine can have; compiled into .cache, its settings written into `folder`.
+ * @param enter a command line that becomes the program that follows it: where the generator runs
+ */
+export function createOpenLoop(folder: string, enter: readonly string[] = []): OpenLoop {
   const compiled = compile();
-  let runs = 0;
   return {
     name: compiled === undefined ? 'own client on Node (no Go: it may send a millisecond late)' : 'own client in Go',
     run: async (load) => {
       runs += 1;
       const file = path.join(folder, `open-loop-${runs}.json`);
       writeFileSync(file, JSON.stringify(load));
-      const child =
-        compiled === undefined
-          ? startProgram('open-loop', 'load', 'programs/open-loop-client.js', file)
-          : start('open-loop', 'load', [compiled, file]);
+      const command = compiled === undefined ? programCommand('programs/open-loop-client.js') : [compiled];
+      const child = start('open-loop', 'load', [...enter, ...command, file]);
       return await awaitLine(child, 'stdout', readResult);
     },
   };

@@ -27,8 +27,15 @@ export async function receivedBy(sinkPort: number): Promise<number> {
   return ((await response.json()) as { spans: number }).spans;
 }
 
-/** Waits, at most ten seconds, until the peer has nothing queued any more; then draws up the account. */
-export async function settle(peer: RunningPeer | undefined, sinkPort: number): Promise<Account | undefined> {
+/**
+ * Waits, at most ten seconds, until the peer has nothing queued any more; then draws up the account.
+ * @param readReceived asks the sink, where it cannot be reached from here
+ */
+export async function settle(
+  peer: Pick<RunningPeer, 'spans'> | undefined,
+  sinkPort: number,
+  readReceived = receivedBy,
+): Promise<Account | undefined> {
   if (peer?.spans === undefined) return undefined;
   let counters = await peer.spans();
   for (let tries = 0; tries < 100 && counters.queued > 0; tries++) {
@@ -36,7 +43,7 @@ export async function settle(peer: RunningPeer | undefined, sinkPort: number): P
     counters = await peer.spans();
   }
   const { created, exported, dropped, queued } = counters;
-  const received = await receivedBy(sinkPort);
+  const received = await readReceived(sinkPort);
   const complete = created > 0 && created === exported + dropped + queued && received === exported;
   return { created, exported, dropped, queued, received, complete };
 }

@@ -46,7 +46,7 @@ export interface StudyContext {
   value(name: FlagName): number;
   /** All values of a flag that may be repeated. */
   values(name: FlagName): readonly number[];
-  /** The parts chosen, all of them unless the user said otherwise. */
+  /** The parts chosen, the usual ones unless the user said otherwise. */
   readonly parts: readonly string[];
   readonly folder: string;
   progress(what: string): void;
@@ -59,6 +59,8 @@ export interface Study {
   readonly flags: Flags;
   /** What `--only` may choose from. */
   readonly parts?: readonly string[];
+  /** Those of `parts` that run without `--only`; all when not given. */
+  readonly usualParts?: readonly string[];
   run(context: StudyContext): Promise<StudyReport>;
 }
 

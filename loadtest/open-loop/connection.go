@@ -34,7 +34,7 @@ func (l *Load) connect(dueUs int64) {
 		source := [4]byte{127, 0, 0, byte(1 + l.sent%l.settings.Sources)}
 		_ = syscall.Bind(fd, &syscall.SockaddrInet4{Addr: source})
 	}
-	err = syscall.Connect(fd, &syscall.SockaddrInet4{Port: l.settings.Port, Addr: [4]byte{127, 0, 0, 1}})
+	err = syscall.Connect(fd, &syscall.SockaddrInet4{Port: l.settings.Port, Addr: l.host})
 	if err != nil && err != syscall.EINPROGRESS {
 		l.fail(c, "connect")
 		return

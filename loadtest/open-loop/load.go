@@ -2,6 +2,8 @@
 package main
 
 import (
+	"fmt"
+	"net/netip"
 	"syscall"
 	"unsafe"
 )
@@ -15,6 +17,7 @@ const (
 
 type Load struct {
 	settings    Settings
+	host        [4]byte
 	epoll       int
 	requests    [][]byte
 	connections []*connection // by file descriptor
@@ -46,7 +49,14 @@ func newLoad(settings Settings) (*Load, error) {
 	if err != nil {
 		return nil, err
 	}
-	load := &Load{settings: settings, epoll: epoll, errors: map[string]int{}, buffer: make([]byte, 1<<18)}
+	host, err := netip.ParseAddr(settings.Host)
+	if settings.Host == "" {
+		host, err = netip.AddrFrom4([4]byte{127, 0, 0, 1}), nil
+	}
+	if err != nil || !host.Is4() {
+		return nil, fmt.Errorf("host %q is no IPv4 address", settings.Host)
+	}
+	load := &Load{settings: settings, host: host.As4(), epoll: epoll, errors: map[string]int{}, buffer: make([]byte, 1<<18)}
 	for _, request := range settings.Requests {
 		load.requests = append(load.requests, []byte(request))
 	}

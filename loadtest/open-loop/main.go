@@ -14,6 +14,7 @@ import (
 
 // Settings come as JSON in the file that is named as the one argument.
 type Settings struct {
+	Host        string   `json:"host"` // IPv4 address; 127.0.0.1 when absent
 	Port        int      `json:"port"`
 	Connections int      `json:"connections"`
 	Rate        float64  `json:"rate"`     // requests per second; 0: the next one as soon as a connection is free
@@ -21,7 +22,7 @@ type Settings struct {
 	WarmUp      float64  `json:"warmUp"`   // seconds before that, sent but not counted
 	Total       int      `json:"total"`    // when above 0, ends after so many requests instead
 	Close       bool     `json:"close"`    // a new connection for each request, read to its end
-	Sources     int      `json:"sources"`  // connect from 127.0.0.1 up to 127.0.0.N in turn
+	Sources     int      `json:"sources"`  // above 1: connect from 127.0.0.1 up to 127.0.0.N in turn
 	Requests    []string `json:"requests"` // raw requests, sent in turn
 }
 

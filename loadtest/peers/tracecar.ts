@@ -3,7 +3,8 @@ import path from 'node:path';
 import { awaitLine, type Child, start, stop } from '../children.ts';
 import type { Peer, RunningPeer, SpanCounters } from './peer.ts';
 
-const main = path.resolve('dist', 'cli', 'main.js');
+/** The built `tracecar`. */
+export const main = path.resolve('dist', 'cli', 'main.js');
 
 interface Listening {
   readonly msg?: string;
@@ -86,15 +87,21 @@ function readListening(line: string): { ports: number[]; admin: string } | undef
 
 async function readMetrics(admin: string): Promise<Metrics> {
   const response = await fetch(`http://${admin}/stats/prometheus`);
+  return parseMetrics(await response.text());
+}
+
+/** Reads the text of a metrics page. */
+export function parseMetrics(page: string): Metrics {
   const samples = new Map<string, number>();
-  for (const line of (await response.text()).split('\n')) {
+  for (const line of page.split('\n')) {
     const blank = line.lastIndexOf(' ');
     if (blank > 0 && !line.startsWith('#')) samples.set(line.slice(0, blank), Number(line.slice(blank + 1)));
   }
   return samples;
 }
 
-function spanCounters(metrics: Metrics): SpanCounters {
+/** The ledger of a sidecar's spans on its metrics page. */
+export function spanCounters(metrics: Metrics): SpanCounters {
   const sum = (metric: string): number =>
     [...metrics]
       .filter(([name]) => name === metric || name.startsWith(`${metric}{`))

@@ -33,8 +33,8 @@ class Link {
   constructor(dueMs: number | undefined) {
     open += 1;
     this.dueMs = dueMs;
-    const localAddress = `127.0.0.${1 + (sent % load.sources)}`;
-    this.socket = connect({ port: load.port, host: '127.0.0.1', noDelay: true, localAddress });
+    const source = load.sources > 1 ? { localAddress: `127.0.0.${1 + (sent % load.sources)}` } : {};
+    this.socket = connect({ port: load.port, host: load.host ?? '127.0.0.1', noDelay: true, ...source });
     this.socket.on('connect', () => (this.dueMs === undefined ? idle.push(this) : this.send(this.dueMs)));
     this.socket.on('data', (chunk: Buffer) => this.#read(chunk.toString('latin1')));
     this.socket.on('error', () => this.#failed('reset'));

@@ -1,7 +1,9 @@
-// The upstream when nginx is not installed: answers every HTTP/1.1 request with the same bytes, as fast as Node can.
+// The upstream when nginx is not installed: answers every HTTP/1.1 request with the same bytes, as fast as Node can, and
+// closes the connection where that is asked. Arguments: bytes of the answer's body, address, port.
 import { createServer } from 'node:net';
 
-const bodyBytes = Number(process.argv[2] ?? '100');
+const [, , bodyText = '100', host = '127.0.0.1', portText = '0'] = process.argv;
+const bodyBytes = Number(bodyText);
 const answer = Buffer.from(
   `HTTP/1.1 200 OK\r\ncontent-type: text/plain\r\ncontent-length: ${bodyBytes}\r\n\r\n${'x'.repeat(bodyBytes)}`,
 );
@@ -30,7 +32,8 @@ const server = createServer({ noDelay: true }, (socket) => {
     const { requests, bytes } = countRequests(text);
     rest = text.slice(bytes);
     for (let i = 0; i < requests; i++) socket.write(answer);
+    if (requests > 0 && /\r\nconnection: *close\r/i.test(text)) socket.end();
   });
   socket.on('error', () => socket.destroy());
 });
-server.listen(0, '127.0.0.1', () => process.stdout.write(`${JSON.stringify(server.address())}\n`));
+server.listen(Number(portText), host, () => process.stdout.write(`${JSON.stringify(server.address())}\n`));

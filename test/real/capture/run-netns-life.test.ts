@@ -6,7 +6,16 @@ import { type TestContext, test } from 'node:test';
 import { eventually } from '../../support/eventually.ts';
 import { noNamespaces } from '../../support/network-namespace.ts';
 import type { Program } from '../../support/programs.ts';
-import { inodeOf, type Machine, serveHttp, spawnRun, startMachine, stateOf, tracesOf, world } from './run-netns/machine.ts';
+import {
+  inodeOf,
+  type Machine,
+  serveHttp,
+  spawnRun,
+  startMachine,
+  stateOf,
+  tracesOf,
+  world,
+} from './run-netns/machine.ts';
 
 const node = process.execPath;
 const skip = noNamespaces;
@@ -139,7 +148,8 @@ test('two at once on one machine do not meet, and the last to go puts forwarding
   const flags = ['--port', '3000'];
   const programs = await Promise.all([0, 1].map(() => machine.start([node, '-e', code], flags)));
   const [first, second] = programs as [Program, Program];
-  const forwarding = () => machine.namespace.run('cat', '/proc/sys/net/ipv4/ip_forward', '/proc/sys/net/ipv6/conf/all/forwarding');
+  const forwarding = () =>
+    machine.namespace.run('cat', '/proc/sys/net/ipv4/ip_forward', '/proc/sys/net/ipv6/conf/all/forwarding');
   for (const field of ['namespace', 'addresses', 'inbound', 'admin']) {
     assert.notDeepEqual(first.listening[field], second.listening[field], field);
   }

@@ -1,7 +1,6 @@
 // `run --netns` on machines that differ: resolvers on loopback, firewalls that forward nothing, no IPv6, no route, no root.
 import assert from 'node:assert/strict';
 import { createSocket } from 'node:dgram';
-import { once } from 'node:events';
 import { readFileSync, writeFileSync } from 'node:fs';
 import net from 'node:net';
 import path from 'node:path';
@@ -26,14 +25,18 @@ async function serveNames(t: TestContext, sockets: NamespaceSockets, host: strin
     const truncated = how === 'udp' && name.startsWith('long');
     head.writeUInt16BE(truncated ? 0x8780 : 0x8580, 2);
     const count = isV4 && !truncated ? 1 : 0;
-    for (const [at, value] of [[6, count], [8, 0], [10, 0]] as const) head.writeUInt16BE(value, at);
+    for (const [at, value] of [
+      [6, count],
+      [8, 0],
+      [10, 0],
+    ] as const)
+      head.writeUInt16BE(value, at);
     const record = Buffer.from([0xc0, 12, 0, 1, 0, 1, 0, 0, 0, 60, 0, 4, ...address.split('.').map(Number)]);
     return count === 1 ? Buffer.concat([head, record]) : head;
   };
   const udp = createSocket('udp4');
   udp.on('message', (query, from) => udp.send(answer(query, 'udp'), from.port, from.address));
   udp.bind({ fd: sockets.udp({ host, port: 53 }).descriptor! });
-  await once(udp, 'listening');
   t.after(() => udp.close());
   const tcp = net.createServer((socket) =>
     socket.on('data', (bytes) => {
@@ -57,16 +60,28 @@ function withResolvers(t: TestContext, text: string): readonly string[] {
   return ['unshare', '--mount', '--', 'sh', '-c', `mount --bind ${file} /etc/resolv.conf && exec "$@"`, 'sh'];
 }
 
-test('a name is found by a resolver on loopback, by UDP and by TCP, and the file is the machine’s own', { skip }, async (t) => {
+test('a name is found by a resolver on loopback, by UDP and by TCP, and the file is the machine’s own', {
+  skip,
+}, async (t) => {
   const machine = await startMachine(t);
   const asked = await serveNames(t, machine.sockets, '127.0.0.53', world.v4);
   await serveHttp(t, machine.worldSockets, { host: world.v4, port: 8080 }, ({ headers }) => String(headers.host));
   const text = '# the stub\nsearch lan\noptions ndots:1 timeout:2\nnameserver 127.0.0.53\n';
-  const command = ['sh', '-c', 'cat /etc/resolv.conf; for name in shop.test long.test; do curl -sS http://$name:8080/; echo; done'];
+  const command = [
+    'sh',
+    '-c',
+    'cat /etc/resolv.conf; for name in shop.test long.test; do curl -sS http://$name:8080/; echo; done',
+  ];
   const { stdout, stderr } = await machine.run(command, { before: withResolvers(t, text) });
   assert.equal(stdout, `${text}shop.test:8080\nlong.test:8080\n`, stderr);
-  assert.ok(asked.some((line) => line.startsWith('udp') && line.includes('shop')), asked.join('; '));
-  assert.ok(asked.some((line) => line.startsWith('tcp') && line.includes('long')), asked.join('; '));
+  assert.ok(
+    asked.some((line) => line.startsWith('udp') && line.includes('shop')),
+    asked.join('; '),
+  );
+  assert.ok(
+    asked.some((line) => line.startsWith('tcp') && line.includes('long')),
+    asked.join('; '),
+  );
   const spans = await machine.sink.received(2, ({ kind }) => kind === 'CLIENT');
   assert.deepEqual(
     spans.map(({ attributes }) => attributes['server.address']).filter((name) => name !== undefined),
@@ -111,7 +126,11 @@ test('a firewall that forwards and lets in nothing is passed', { skip }, async (
 
 test('without IPv6 on the machine there is none inside, and all else is as ever', { skip }, async (t) => {
   const machine = await startMachine(t);
-  await machine.namespace.run('sh', '-c', 'for i in all default lo eth0; do echo 1 >/proc/sys/net/ipv6/conf/$i/disable_ipv6; done');
+  await machine.namespace.run(
+    'sh',
+    '-c',
+    'for i in all default lo eth0; do echo 1 >/proc/sys/net/ipv6/conf/$i/disable_ipv6; done',
+  );
   await serveHttp(t, machine.worldSockets, { host: world.v4, port: 8080 }, () => 'by four');
   const { stdout, stderr } = await machine.run(['sh', '-c', `ip -6 address; ${get(world.v4).join(' ')}`]);
   assert.equal(stdout, 'by four', stderr);
@@ -170,5 +189,7 @@ test('what is missing is told in one line, and nothing is made', { skip }, async
 /** What takes a program away from where it may be, for this process alone. */
 function hide(program: string): string {
   const folders = ['/usr/sbin', '/sbin', '/usr/local/sbin', '/usr/bin', '/bin'];
-  return folders.map((folder) => `[ ! -e ${folder}/${program} ] || mount --bind /dev/null ${folder}/${program}`).join('; ');
+  return folders
+    .map((folder) => `[ ! -e ${folder}/${program} ] || mount --bind /dev/null ${folder}/${program}`)
+    .join('; ');
 }
