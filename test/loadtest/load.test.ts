@@ -59,7 +59,7 @@ test('the CPU time of a process includes that of its children', { skip: process.
 for (const [flags, message] of [
   [
     ['--scenario', 'h9'],
-    /^load: unknown scenario "h9"; the scenarios are h1, h1-real, open-loop, churn, idle, throughput, rolling-stop, attacks, rss\n$/,
+    /^load: unknown scenario "h9"; the scenarios are h1, h1-real, open-loop, churn, capture, idle, throughput, rolling-stop, attacks, rss\n$/,
   ],
   [['--seconds', 'many'], /^load: --seconds "many": a number from 5 to 600\n$/],
   [['--only', 'squid'], /^load: --only "squid": it is one of direct, bare splice, Tracecar 100 %, /],
