@@ -34,13 +34,16 @@ export function createSystem(prefix: readonly string[] = []): System {
     const [program, ...args] = [...prefix, ...command] as [string, ...string[]];
     const env = { ...process.env, LC_ALL: 'C', PATH: [process.env.PATH ?? '', ...toolFolders].join(':') };
     const result = spawnSync(program, args, { input, encoding: 'utf8', env, timeout: timeoutMs });
-    const behindPrefix = prefix.length > 0 && result.status === 127;
+    // What the command that enters says of a program that is not there: 127 by nsenter, 255 by ip.
+    const isAbsentInside =
+      (result.status === 127 || result.status === 255) && /No such file or directory/.test(result.stderr ?? '');
     return {
       status: result.status ?? undefined,
       stdout: result.stdout ?? '',
       stderr: result.error === undefined ? (result.stderr ?? '') : `${result.stderr ?? ''}${result.error.message}`,
       isMissing:
-        (result.error !== undefined && 'code' in result.error && result.error.code === 'ENOENT') || behindPrefix,
+        (result.error !== undefined && 'code' in result.error && result.error.code === 'ENOENT') ||
+        (prefix.length > 0 && isAbsentInside),
     };
   };
   const readText = (path: string): string | undefined => {
