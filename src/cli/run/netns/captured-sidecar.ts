@@ -26,7 +26,7 @@ export class CapturedSidecar {
    * @param enter the command line that enters the namespace
    */
   constructor(enter: readonly string[], identity: Identity | undefined, flags: FlagValues, log: Log) {
-    this.#command = [...enter, ...exempt(identity), ...programOf('sidecar'), ...flagArguments(flags)];
+    this.#command = [...enter, ...exempt(identity), ...ownProgram(), 'sidecar', ...flagArguments(flags)];
     this.#log = log;
     this.quitRequested = new Promise((resolve) => {
       this.#quit = resolve;
@@ -103,9 +103,9 @@ export class CapturedSidecar {
   }
 }
 
-/** The command line of this program itself. */
-export function programOf(command: string): readonly string[] {
-  return [process.execPath, ...process.execArgv, process.argv[1] ?? '', command];
+/** The command line of this very program, for a command to follow. */
+function ownProgram(): readonly string[] {
+  return [process.execPath, ...process.execArgv, process.argv[1] ?? ''];
 }
 
 /**

@@ -42,8 +42,10 @@ export class DnsRelay {
   static async open(options: DnsRelayOptions): Promise<DnsRelay> {
     const { host, port, descriptor } = options.udp;
     const udp = createSocket(isIPv6(host) ? 'udp6' : 'udp4');
+    // Asked for before: on a descriptor it listens within the call.
+    const listening = once(udp, 'listening');
     udp.bind(descriptor === undefined ? { address: host, port } : { fd: descriptor });
-    await once(udp, 'listening');
+    await listening;
     try {
       return new DnsRelay(udp, await TcpRelay.open(options.tcp, 'the DNS relay', options.upstream), options);
     } catch (error) {

@@ -1,8 +1,9 @@
 // `run --netns`: a command in a network namespace of its own, the sidecar beside it, and the ways between it and the machine.
-import { execFileSync, spawnSync } from 'node:child_process';
+import { execFileSync } from 'node:child_process';
 import { randomInt } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { apply as applyCaptureRules, defaultFlags, parseIptablesConfig } from '../../../iptables/main.ts';
 import { formatAddress } from '../../../runtime/address.ts';
 import { createLog, type Log } from '../../../runtime/log.ts';
 import { errorMessage, UsageError } from '../../../runtime/usage-error.ts';
@@ -10,12 +11,12 @@ import { type LoadedConfig, loadConfig } from '../../../sidecar/load-config.ts';
 import type { FlagValues } from '../../../sidecar/options.ts';
 import { type ChildEnd, runChild } from '../child.ts';
 import { requireCapture } from './capture-probe.ts';
-import { CapturedSidecar, programOf } from './captured-sidecar.ts';
+import { CapturedSidecar } from './captured-sidecar.ts';
 import { becoming, chooseIdentity, type Identity, variablesOf } from './identity.ts';
 import { makeNamespace, type Namespace } from './keeper.ts';
 import { NamespaceSockets } from './namespace-sockets.ts';
 import { Passages } from './passages.ts';
-import { findProgram, hasV6, requireNamespaces, systemPath, systemProgram } from './requirements.ts';
+import { findProgram, hasV6, requireNamespaces, systemProgram } from './requirements.ts';
 
 export interface NamespaceOptions {
   /** Of the sidecar, by long name. */
@@ -85,7 +86,7 @@ async function runStartable(
     await passages.listenInside(sockets, config.exporter, withV6);
     const enter = passages.enter(namespace);
     sidecar = new CapturedSidecar(enter, identity, sidecarFlags(options, loaded, passages), log);
-    applyRules(enter);
+    applyRules(namespace.enter);
     await requireCapture(sockets, sidecar, withV6, startTimeoutMs);
     announce(namespace, loaded, passages, log, options.level);
     const environment = { ...process.env, ...variablesOf(identity) };
@@ -106,25 +107,17 @@ function sidecarFlags(
   loaded: LoadedConfig,
   passages: Passages,
 ): FlagValues {
-  const own = Object.entries(defaults).filter(([name]) => loaded.origins.get(name) === 'default');
+  const own = Object.entries(defaults).filter(([name]) => (loaded.origins.get(name) ?? 'default') === 'default');
   return { ...flags, ...Object.fromEntries(own), 'log-level': level, capture: 'redirect', ...passages.sidecarFlags };
 }
 
-/** @throws UsageError with what the rules' program said */
+/** @throws UsageError with what is missing or in the way */
 function applyRules(enter: readonly string[]): void {
-  const [file = '', ...args] = [...enter, ...programOf('iptables'), 'apply'];
-  const { status, stderr } = spawnSync(file, args, {
-    encoding: 'utf8',
-    stdio: ['ignore', 'ignore', 'pipe'],
-    env: { ...process.env, PATH: systemPath() },
-  });
-  if (status !== 0)
-    throw new UsageError(
-      `--netns: ${stderr
-        .trim()
-        .replace(/^tracecar: /, '')
-        .replaceAll('\n', ' ')}`,
-    );
+  try {
+    applyCaptureRules(parseIptablesConfig({ ...defaultFlags, istioLocalExcludePorts: '' }, {}), enter);
+  } catch (error) {
+    throw new UsageError(`--netns: ${errorMessage(error)}`);
+  }
 }
 
 /** One line for whoever sits at the terminal, and the usual one in the log. */

@@ -4,18 +4,21 @@ import { once } from 'node:events';
 import { existsSync, readdirSync, readFileSync, readlinkSync, statSync } from 'node:fs';
 import http from 'node:http';
 import type { Server } from 'node:net';
+import { createInterface } from 'node:readline';
 import type { TestContext } from 'node:test';
 import { NamespaceSockets } from '../../../../src/cli/run/netns/namespace-sockets.ts';
 import { TcpRelay } from '../../../../src/cli/run/netns/tcp-relay.ts';
+import { eventually } from '../../../support/eventually.ts';
 import { connectNamespaces, createNamespace, type Namespace } from '../../../support/network-namespace.ts';
 import { type OtlpSink, startOtlpSink } from '../../../support/otlp-sink.ts';
 import {
+  type Exit,
   type Finished,
   type Program,
+  parseListening,
   programArguments,
   root,
   runProgram,
-  startProgram,
 } from '../../../support/programs.ts';
 
 export const world = { v4: '198.51.100.2', v6: '2001:db8::2' } as const;
@@ -46,6 +49,18 @@ const collectorPort = 4318;
 
 /** Makes the machine with an address of each family, `world` being all it reaches; it goes with the test. */
 export async function startMachine(t: TestContext): Promise<Machine> {
+  const started: Program[] = [];
+  // Before the machine goes, which would take with it what cleans up after a run.
+  t.after(async () => {
+    for (const program of started) {
+      program.process.kill('SIGKILL');
+      await eventually(
+        'the end of a run',
+        () => tracesOf(String(program.listening.namespace), -1).length === 0,
+        20_000,
+      );
+    }
+  });
   const namespace = await createNamespace(t, 'machine');
   const behind = await createNamespace(t, 'world');
   await connectNamespaces(
@@ -85,7 +100,11 @@ export async function startMachine(t: TestContext): Promise<Machine> {
         env: { LOG_LEVEL: 'warn', ...env },
         timeoutMs: 120_000,
       }),
-    start: (command, flags = []) => startProgram(t, args(flags, command), {}, enter),
+    start: async (command, flags = []) => {
+      const program = await startRun(enter, args(flags, command));
+      started.push(program);
+      return program;
+    },
   };
 }
 
@@ -152,6 +171,33 @@ export function tracesOf(name: string, inode: number): readonly string[] {
 /** The number by which the kernel knows a run's namespace. */
 export function inodeOf(name: string): number {
   return statSync(`/run/netns/${name}`).ino;
+}
+
+/** As `startProgram` does; the sidecar, which is another process, says that it listens on the same stream. */
+async function startRun(enter: readonly string[], args: readonly string[]): Promise<Program> {
+  const [file = '', ...before] = [...enter, process.execPath, ...programArguments];
+  const child = spawn(file, [...before, ...args], {
+    cwd: root,
+    stdio: ['ignore', 'ignore', 'pipe'],
+    env: { ...process.env, LOG_LEVEL: 'info' },
+  });
+  const exited = new Promise<Exit>((resolve) => child.once('close', (code, signal) => resolve({ code, signal })));
+  const stderr: string[] = [];
+  const reader = createInterface({ input: child.stderr }).on('line', (line) => stderr.push(line));
+  const ended = exited.then(() => undefined);
+  for (;;) {
+    for (const line of stderr) {
+      const listening = parseListening(line);
+      if (listening?.program !== 'run') continue;
+      const stop = (signal: NodeJS.Signals = 'SIGTERM') => {
+        child.kill(signal);
+        return exited;
+      };
+      return { listening, process: child, exited, stderr, stop };
+    }
+    const next = await Promise.race([once(reader, 'line'), ended]);
+    if (next === undefined) throw new Error(`tracecar ${args.join(' ')} ended: ${stderr.join('\n')}`);
+  }
 }
 
 /** Starts the program without waiting for anything, for what ends it while it starts. */
