@@ -46,8 +46,9 @@ async function run(command: readonly string[], parsed: ParsedFlags): Promise<voi
   const defaults = { admin: '127.0.0.1:0', 'drain-quiet': '0', service: path.basename(command[0] ?? '') };
   if (netns !== undefined) {
     const { runInNamespace } = await import('./run/netns/run-in-namespace.ts');
+    const movable = Array.isArray(ports) && ports.some((text) => !text.includes('=')) ? firstInbound : undefined;
     const chosen = typeof user === 'string' ? user : undefined;
-    return runInNamespace(command, { flags: withPairs, defaults, user: chosen, level });
+    return runInNamespace(command, { flags: withPairs, defaults, movable, user: chosen, level });
   }
   const log = createLog('run', level);
   const loaded = loadConfig(withPairs, process.env, { ...defaults, 'outbound-proxy': '127.0.0.1:0' });

@@ -32,9 +32,13 @@ export class Passages {
 
   /**
    * Listens on the machine for the sidecar's admin address and each inbound pair.
+   * @param movable an address instead of which, when it is taken, any free port will do
    * @throws UsageError when an address is taken
    */
-  async listenOnMachine({ admin, inbound }: Pick<SidecarConfig, 'admin' | 'inbound'>): Promise<void> {
+  async listenOnMachine(
+    { admin, inbound }: Pick<SidecarConfig, 'admin' | 'inbound'>,
+    movable: Address | undefined,
+  ): Promise<void> {
     const connect = (target: Address): Socket => {
       // Nobody is there yet: the connection is reset.
       if (this.#sockets === undefined) throw new Error('no namespace');
@@ -48,7 +52,11 @@ export class Passages {
     const inside: string[] = [];
     for (const [i, { listen, target }] of inbound.entries()) {
       const entry: Address = { host: '127.0.0.1', port: firstInboundPort + i };
-      const bound = await open(listen, 'inbound', entry);
+      const mayMove = movable !== undefined && formatAddress(movable) === formatAddress(listen);
+      const bound = await open(listen, 'inbound', entry).catch((error: unknown) => {
+        if (mayMove) return open({ ...listen, port: 0 }, 'inbound', entry);
+        throw error;
+      });
       this.inbound.push(`${formatAddress(bound)}=${formatAddress(target)}`);
       inside.push(`${formatAddress(entry)}=${formatAddress(target)}`);
     }

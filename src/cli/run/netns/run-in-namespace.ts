@@ -3,10 +3,16 @@ import { execFileSync } from 'node:child_process';
 import { randomInt } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { apply as applyCaptureRules, defaultFlags, parseIptablesConfig } from '../../../iptables/main.ts';
-import { formatAddress } from '../../../runtime/address.ts';
+import {
+  apply as applyCaptureRules,
+  defaultFlags,
+  type IptablesFlags,
+  parseIptablesConfig,
+} from '../../../iptables/main.ts';
+import { type Address, formatAddress } from '../../../runtime/address.ts';
 import { createLog, type Log } from '../../../runtime/log.ts';
 import { errorMessage, UsageError } from '../../../runtime/usage-error.ts';
+import type { SidecarConfig } from '../../../sidecar/config.ts';
 import { type LoadedConfig, loadConfig } from '../../../sidecar/load-config.ts';
 import type { FlagValues } from '../../../sidecar/options.ts';
 import { type ChildEnd, runChild } from '../child.ts';
@@ -22,6 +28,8 @@ export interface NamespaceOptions {
   /** Of the sidecar, by long name. */
   readonly flags: FlagValues;
   readonly defaults: FlagValues;
+  /** An address of an inbound pair that nobody has asked for: when it is taken, another port is as good. */
+  readonly movable: Address | undefined;
   /** Whom the command runs as, as the operator says it. */
   readonly user: string | undefined;
   readonly level: string;
@@ -42,6 +50,8 @@ export async function runInNamespace(command: readonly string[], options: Namesp
   const capture = flags.capture ?? 'redirect';
   if (capture !== 'redirect') throw new UsageError(`--netns: captures by redirect, not by --capture ${capture}`);
   const loaded = loadConfig({ ...flags, capture }, process.env, defaults);
+  const rules = loaded.config.capture?.iptables;
+  if (rules === 'istio') throw new UsageError('--netns: has rules of its own; --iptables istio is for a pod');
   requireNamespaces();
   const identity = chooseIdentity(options.user, process.env);
   const end = notStartable(command[0] ?? '') ?? (await runStartable(command, options, loaded, identity, log));
@@ -78,7 +88,7 @@ async function runStartable(
   };
   try {
     // What may be taken by somebody else is asked for before anything is made.
-    await passages.listenOnMachine(config);
+    await passages.listenOnMachine(config, options.movable);
     const withV6 = hasV6();
     if (!withV6) log.warn('no IPv6 in the namespace: it is switched off on this machine, or there is no ip6tables');
     namespace = await makeNamespace(withV6, (limit) => randomInt(limit));
@@ -86,7 +96,7 @@ async function runStartable(
     await passages.listenInside(sockets, config.exporter, withV6);
     const enter = passages.enter(namespace);
     sidecar = new CapturedSidecar(enter, identity, sidecarFlags(options, loaded, passages), log);
-    applyRules(namespace.enter);
+    applyRules(namespace.enter, config);
     await requireCapture(sockets, sidecar, withV6, startTimeoutMs);
     announce(namespace, loaded, passages, log, options.level);
     const environment = { ...process.env, ...variablesOf(identity) };
@@ -112,9 +122,16 @@ function sidecarFlags(
 }
 
 /** @throws UsageError with what is missing or in the way */
-function applyRules(enter: readonly string[]): void {
+function applyRules(enter: readonly string[], { capture }: SidecarConfig): void {
+  const [inbound, outbound] = [capture?.inbound, capture?.outbound[0]];
+  const flags: IptablesFlags = {
+    ...defaultFlags,
+    istioLocalExcludePorts: '',
+    ...(inbound && { inboundCapturePort: String(inbound.port) }),
+    ...(outbound && { envoyPort: String(outbound.port) }),
+  };
   try {
-    applyCaptureRules(parseIptablesConfig({ ...defaultFlags, istioLocalExcludePorts: '' }, {}), enter);
+    applyCaptureRules(parseIptablesConfig(flags, {}), enter);
   } catch (error) {
     throw new UsageError(`--netns: ${errorMessage(error)}`);
   }

@@ -139,8 +139,9 @@ export async function stateOf({ namespace }: Machine): Promise<Readonly<Record<s
   const state: Record<string, string> = {};
   for (const [name, command] of Object.entries({
     links: 'ip -br link',
-    addresses: 'ip -br address',
-    routes: 'ip route show table all; ip -6 route show table all',
+    addresses: 'ip -o address | grep -v fe80:',
+    // A link-local address comes by itself, a second after its device.
+    routes: 'ip route show table all | grep -v fe80:',
     rules: 'for p in iptables ip6tables; do $p-save; done | grep -v -e "^[#*:]" -e COMMIT',
     chains: 'for p in iptables ip6tables; do $p-save; done | grep "^:" | grep " - "',
     settings:
@@ -149,6 +150,15 @@ export async function stateOf({ namespace }: Machine): Promise<Readonly<Record<s
     state[name] = (await namespace.attempt('sh', '-c', command)).stdout;
   }
   return state;
+}
+
+/** Whether a process does anything any more: one that nobody has waited for is still there. */
+export function isAlive(pid: number): boolean {
+  try {
+    return !/^State:\s+Z/m.test(readFileSync(`/proc/${pid}/status`, 'utf8'));
+  } catch {
+    return false;
+  }
 }
 
 /** What there is of a run with that namespace: its name, its files, processes in it, and processes that know its name. */
