@@ -13,7 +13,7 @@ import {
   observeSidecar,
   type SidecarObservation,
 } from './observation.ts';
-import { type ProbeResult, sendProbe } from './probe.ts';
+import { type ProbeResult, sendProbe, speaksTls } from './probe.ts';
 import type { Targets } from './targets.ts';
 
 const pollMs = 100;
@@ -34,7 +34,9 @@ export async function examine(targets: Targets, timeoutMs: number, machine: Mach
     examineCapture(now.sidecars, targets.via, machine, (service) => latestSpans(targets, service));
   if (targets.via === undefined) return [...readiness, judgeNoRequest(before), ...(await captures(before))];
   const probe = await sendProbe(targets.via, timeoutMs);
-  const requestFinding = judgeRequest(probe, targets.via);
+  const isAnswered = probe.failure === '' || probe.failure === 'ECONNREFUSED';
+  const isTls = !isAnswered && (await speaksTls(targets.via, timeoutMs));
+  const requestFinding = judgeRequest(probe, targets.via, isTls);
   const settled = await awaitDelivery(targets, before, probe, timeoutMs);
   const { after, spans } = settled;
   return [
@@ -95,7 +97,7 @@ function judgeReadiness(sidecar: SidecarObservation): Finding {
     return bad(hop, `its admin port ${sidecar.admin} cannot be read: ${sidecar.unreachable}`, advice);
   }
   if (!sidecar.ready) return bad(hop, 'it is not ready: it is draining', 'wait for its successor, or start it again');
-  return good(hop, `ready on ${sidecar.admin}, ${[...sidecar.inbound, ...sidecar.outbound].join(', ')}`);
+  return good(hop, `ready on ${[sidecar.admin, ...sidecar.inbound, ...sidecar.outbound].join(', ')}`);
 }
 
 function judgeNoRequest({ sidecars }: Observed): Finding {
@@ -108,15 +110,24 @@ function judgeNoRequest({ sidecars }: Observed): Finding {
   return open(hop, 'none was sent: rules capture what comes from other pods, not what is sent within this one', advice);
 }
 
-function judgeRequest(probe: ProbeResult, via: string): Finding {
+function judgeRequest(probe: ProbeResult, via: string, isTls: boolean): Finding {
   const hop = 'request';
   if (probe.failure === '') return good(hop, `GET ${via} was answered ${probe.status}, trace ${probe.traceId}`);
   if (probe.failure === 'ECONNREFUSED') {
     return bad(hop, `nobody listens on ${via}`, "name a sidecar's inbound or outbound listener with --via URL");
   }
+  if (isTls) {
+    const advice =
+      'name the port on which it speaks plain HTTP, or let TLS end in front of the sidecar: what is encrypted cannot be read';
+    return bad(
+      hop,
+      `GET ${via} got no answer (${probe.failure}): the application behind the sidecar speaks TLS there`,
+      advice,
+    );
+  }
   if (probe.failure.startsWith('HPE_')) {
     const detail = `GET ${via} was answered by something that is no HTTP (${probe.failure})`;
-    return bad(hop, detail, 'the target speaks TLS or another protocol: name the port on which it speaks plain HTTP');
+    return bad(hop, detail, 'the target speaks another protocol there: name the port on which it speaks HTTP');
   }
   const advice = 'see whether the application runs, and on the port that stands behind = in --inbound';
   return bad(hop, `GET ${via} got no answer (${probe.failure}): the application behind the sidecar is down`, advice);

@@ -1,6 +1,7 @@
 // The doctor's own request: one GET with a fresh sampled context, and what came back.
 import { randomBytes } from 'node:crypto';
 import http from 'node:http';
+import tls from 'node:tls';
 import { errorCode, errorMessage } from '../../runtime/usage-error.ts';
 
 export interface ProbeResult {
@@ -35,5 +36,21 @@ export function sendProbe(url: string, timeoutMs: number): Promise<ProbeResult> 
     );
     request.setTimeout(timeoutMs, () => request.destroy(new Error(`no answer within ${timeoutMs / 1000} s`)));
     request.on('error', (error) => done(0, errorCode(error) ?? errorMessage(error)));
+  });
+}
+
+/** Whether a TLS handshake succeeds where an http URL leads; never rejects. Whose certificate it is does not matter. */
+export function speaksTls(url: string, timeoutMs: number): Promise<boolean> {
+  const { hostname, port } = new URL(url);
+  return new Promise((resolve) => {
+    const host = hostname.replace(/^\[|\]$/g, '');
+    const socket = tls.connect({ host, port: Number(port || 80), rejectUnauthorized: false });
+    const done = (answer: boolean) => {
+      socket.destroy();
+      resolve(answer);
+    };
+    socket.setTimeout(timeoutMs, () => done(false));
+    socket.on('secureConnect', () => done(true)).on('error', () => done(false));
+    socket.on('close', () => resolve(false));
   });
 }

@@ -7,12 +7,24 @@ import { fetchText } from '../../../src/cli/demo/fetch-text.ts';
 import { readTracesOf, type StoredSpan } from '../../../src/cli/demo/stored-spans.ts';
 import { eventually } from '../../support/eventually.ts';
 import { manifestUnder, type Pod, resolvePorts, settle } from './support/manifests.ts';
-import { createNetwork, image, logs, noPods, type PodNetwork, play, podman, takeDown } from './support/podman.ts';
+import {
+  attempt,
+  createNetwork,
+  image,
+  logs,
+  noPods,
+  type PodNetwork,
+  play,
+  podman,
+  takeDown,
+} from './support/podman.ts';
 
 interface Way {
   readonly heading: string;
   /** Whom the application sees as the source of a request: the pod itself, who connected to the pod, or a fixed address. */
   readonly source: 'pod' | 'client' | '127.0.0.6' | '127.0.0.1';
+  /** What the sidecar says of its rules: '' when it has none. */
+  readonly captured: string;
   /** User, group and capabilities (as bits) of the sidecar. */
   readonly identity: string;
 }
@@ -20,10 +32,20 @@ interface Way {
 const none = '0000000000000000';
 const netAdmin = '0000000000001000';
 const ways: readonly Way[] = [
-  { heading: 'By rules: redirect', source: 'pod', identity: `1337 1337 ${none}` },
-  { heading: "By rules, the client's address kept: tproxy", source: 'client', identity: `0 1337 ${netAdmin}` },
-  { heading: "By Istio's chains", source: '127.0.0.6', identity: `1337 1337 ${none}` },
-  { heading: 'Without privileges', source: '127.0.0.1', identity: `1337 1337 ${none}` },
+  {
+    heading: 'By rules: redirect',
+    source: 'pod',
+    captured: 'inbound ipv4, outbound ipv4',
+    identity: `1337 1337 ${none}`,
+  },
+  {
+    heading: "By rules, the client's address kept: tproxy",
+    source: 'client',
+    captured: 'inbound ipv4, outbound ipv4',
+    identity: `0 1337 ${netAdmin}`,
+  },
+  { heading: "By Istio's chains", source: '127.0.0.6', captured: 'inbound ipv4', identity: `1337 1337 ${none}` },
+  { heading: 'Without privileges', source: '127.0.0.1', captured: '', identity: `1337 1337 ${none}` },
 ];
 
 const script = (name: string) => readFileSync(path.join(import.meta.dirname, 'support', name), 'utf8');
@@ -53,10 +75,12 @@ function settled(pod: Pod, environment: Readonly<Record<string, string>>): Pod {
 /** Plays one of the two pods, and what stands for its Service. */
 async function playWith(heading: string, name: 'orders' | 'payments', environment: Readonly<Record<string, string>>) {
   const { pod, service } = manifestUnder(heading, name);
-  await play(network, at(name), settled(pod, { NAME: name, ...environment }));
   const pairs = [...resolvePorts(service, pod)].map((pair) => pair.join('='));
   const run = ['run', '-d', '--name', `${name}-service`, '--network', network.name, '--ip', at(`${name}Service`)];
-  await podman([...run, '--entrypoint', 'node', image, '-e', forwarder, at(name), ...pairs]);
+  await Promise.all([
+    play(network, at(name), settled(pod, { NAME: name, ...environment })),
+    podman([...run, '--entrypoint', 'node', image, '-e', forwarder, at(name), ...pairs]),
+  ]);
 }
 
 async function ask(pathname: string): Promise<Answer> {
@@ -106,7 +130,7 @@ describe('the pods of the page on capture', { skip: noPods, concurrency: false }
 
   after(() => takeDown(network));
 
-  for (const { heading, source, identity } of ways) {
+  for (const { heading, source, captured, identity } of ways) {
     describe(heading, { concurrency: false }, () => {
       const tag = encodeURIComponent(heading.replaceAll(/[^a-z]/gi, ''));
 
@@ -129,8 +153,10 @@ describe('the pods of the page on capture', { skip: noPods, concurrency: false }
       });
 
       after(async () => {
-        await podman(['pod', 'rm', '-f', '-t', '1', 'orders', 'payments']);
-        await podman(['rm', '-f', '-t', '1', 'orders-service', 'payments-service']);
+        await Promise.all([
+          podman(['pod', 'rm', '-f', '-t', '0', 'orders', 'payments']),
+          podman(['rm', '-f', '-t', '0', 'orders-service', 'payments-service']),
+        ]);
       });
 
       test('the sidecar has the rights that the page says, and no more', async () => {
@@ -159,6 +185,19 @@ describe('the pods of the page on capture', { skip: noPods, concurrency: false }
         assert.notEqual(server?.traceId, client?.traceId);
       });
 
+      test('/ready says what is captured, and the doctor finds the request on its way through', async () => {
+        const { body } = await fetchText(`http://${at('orders')}:15020/ready`);
+        // Whether there is IPv6 as well is this machine's business.
+        assert.equal((/^captured: (.*)$/m.exec(body)?.[1] ?? '').replaceAll(' ipv6', ''), captured, body);
+        const where = ['--sidecar', `${at('orders')}:15020`, '--via', `http://orders:8080/handing-on-doctor-${tag}`];
+        const { stdout } = await attempt(['exec', 'collector-collector', 'tracecar', 'doctor', ...where]);
+        assert.match(stdout, /✓ request .* was answered 200/);
+        assert.match(stdout, /✓ captured .*orders/);
+        assert.match(stdout, /✓ trace .*orders, payments|✓ trace .*payments, orders/);
+        if (captured === '') assert.ok(!stdout.includes('capture of'), stdout);
+        else assert.match(stdout, new RegExp(`${captured.includes('outbound') ? '✓' : '·'} capture of orders`));
+      });
+
       test('it is one trace from the first pod in to the second when the application hands on traceparent', async () => {
         await ask(`/handing-on-${tag}`);
         const spans = await spansOf(`/handing-on-${tag}`, 3);
@@ -172,4 +211,34 @@ describe('the pods of the page on capture', { skip: noPods, concurrency: false }
       });
     });
   }
+
+  test('the doctor inside a pod finds an excluded port and an application that passes for the sidecar', async (t) => {
+    t.after(() => podman(['pod', 'rm', '-f', '-t', '0', 'orders']));
+    const { pod } = manifestUnder('By rules: redirect');
+    const broken = settled(pod, { NAME: 'orders' });
+    const [init] = broken.spec.initContainers ?? [];
+    assert.ok(init);
+    init.args = [...(init.args ?? []), '-d', '8080,15020'];
+    const application = broken.spec.containers.find(({ name }) => name === 'orders');
+    assert.ok(application);
+    application.securityContext = { runAsUser: 1337, runAsGroup: 1337 };
+    await play(network, at('orders'), broken);
+    await eventually('a ready sidecar', () => isReady(`${at('orders')}:15020`), 20_000);
+    const viewer = `${at('collector')}:16686`;
+    const doctor = ['doctor', '--sidecar', '127.0.0.1:15020', '--viewer', viewer];
+    const sidecar = await attempt(['exec', 'orders-tracecar', 'tracecar', ...doctor]);
+    const who = 'the application on port 8080 runs as user 1337';
+    const said = `✓ capture of orders +inbound ipv4, .*outbound ipv4, .*by redirect\n.* application orders +${who}`;
+    assert.match(sidecar.stdout, new RegExp(said));
+    assert.match(sidecar.stdout, /· request +none was sent/);
+    assert.equal(sidecar.code, 1);
+    // A debug container, which may read the rules.
+    const rights = ['--user', '0', '--cap-add', 'NET_ADMIN'];
+    const root = await attempt(['run', '--rm', '--pod', 'orders', ...rights, image, ...doctor]);
+    assert.match(
+      root.stdout,
+      /✗ ports of orders +inbound port 8080 is not captured: the rule "-p tcp .*--dport 8080 -j RETURN"/,
+    );
+    assert.match(root.stdout, new RegExp(`first thing wrong: application orders: ${who}`));
+  });
 });

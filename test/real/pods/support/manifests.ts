@@ -11,7 +11,7 @@ export interface Container {
   image: string;
   imagePullPolicy?: string;
   command?: readonly string[];
-  readonly args?: readonly string[];
+  args?: readonly string[];
   env?: { readonly name: string; readonly value: string }[];
   ports?: readonly { readonly name?: string; readonly containerPort: number }[];
   securityContext?: {

@@ -69,7 +69,7 @@ export async function logs(): Promise<string> {
 
 /** Takes down all pods and containers, and with `network` that as well. Never rejects: it runs after failures. */
 export async function takeDown(network?: PodNetwork): Promise<void> {
-  await attempt(['pod', 'rm', '-f', '-a', '-t', '1']);
-  await attempt(['rm', '-f', '-a', '-t', '1']);
+  await attempt(['pod', 'rm', '-f', '-a', '-t', '0']);
+  await attempt(['rm', '-f', '-a', '-t', '0']);
   if (network !== undefined) await attempt(['network', 'rm', '-f', network.name]);
 }
