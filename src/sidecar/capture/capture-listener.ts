@@ -7,6 +7,7 @@ import { Acceptor } from '../accept.ts';
 import type { Direction } from '../config.ts';
 import { Connection } from '../connection.ts';
 import type { Connections, OpenConnection } from '../open-connection.ts';
+import { reset } from '../reset.ts';
 import type { Tracer } from '../tracer.ts';
 import { Passage } from './destination.ts';
 import { Destinations } from './destinations.ts';
@@ -71,11 +72,12 @@ export class CaptureListener {
         return undefined;
       }
       if (verdict === 'loop') onLoop();
+      else if (verdict === 'gone') stats.silentConnections++;
       else {
         const passage = verdict.admit(client);
         if (passage !== undefined) return new Connection(client, passage, tracer, onClosed, onFault);
       }
-      client.resetAndDestroy();
+      reset(client);
       return undefined;
     };
     const { address, what, maxConnections } = options;

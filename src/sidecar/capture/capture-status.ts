@@ -23,6 +23,8 @@ const patienceMs = 300;
 export class CaptureStatus {
   /** Called with each of the sidecar's own connections that the rules led back to it. */
   onOwnCaptured: () => void = () => {};
+  /** The command that puts right what is missing. */
+  readonly remedy: string;
   readonly #rules: CaptureConfig['iptables'];
   readonly #probe: Probe;
   readonly #readInterfaces: typeof networkInterfaces;
@@ -32,8 +34,14 @@ export class CaptureStatus {
   #seenAtMs = Number.NEGATIVE_INFINITY;
   #refreshing: Promise<void> | undefined;
 
-  constructor(rules: CaptureConfig['iptables'], probe: Probe = askProbe, readInterfaces = networkInterfaces) {
-    this.#rules = rules;
+  constructor(
+    { mode, iptables }: Pick<CaptureConfig, 'mode' | 'iptables'>,
+    probe: Probe = askProbe,
+    readInterfaces = networkInterfaces,
+  ) {
+    this.#rules = iptables;
+    const flags = [iptables === 'istio' ? ' --iptables istio' : '', mode === 'tproxy' ? ' --capture tproxy' : ''];
+    this.remedy = `tracecar iptables apply${flags.join('')}`;
     this.#probe = probe;
     this.#readInterfaces = readInterfaces;
   }
@@ -72,7 +80,9 @@ export class CaptureStatus {
       directions.flatMap((direction) =>
         families.map(async (family): Promise<[string, boolean | undefined]> => {
           const target = probeTarget(this.#rules, direction, family);
-          return [`${direction} ${family}`, target && (await this.#probe(target, direction))];
+          const key = `${direction} ${family}`;
+          // Where nobody had time to answer it stays as it was.
+          return [key, target && ((await this.#probe(target, direction)) ?? this.#seen.get(key))];
         }),
       ),
     );

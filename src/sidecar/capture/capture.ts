@@ -35,7 +35,7 @@ export async function openCapture(
   const transparent = capture.mode === 'tproxy';
   if (transparent) checkRights(calls);
   const { connectTimeoutMs, maxConnections } = context.config;
-  const status = new CaptureStatus(capture.iptables);
+  const status = new CaptureStatus(capture);
   const shared = {
     calls,
     connectTimeoutMs,

@@ -3,6 +3,7 @@ import type { Socket } from 'node:net';
 import type { Address } from '../../runtime/address.ts';
 import type { Direction } from '../config.ts';
 import { type ConnectionOptions, plainAddress } from '../connection.ts';
+import { reset } from '../reset.ts';
 import type { SourceSockets } from './source-sockets.ts';
 
 export interface DestinationFacts {
@@ -99,8 +100,8 @@ export class Passage implements ConnectionOptions {
     // It may have been taken in before we heard that it was made.
     if (clients.get(localPort) !== localAddress) return;
     this.#destination.looped();
-    this.#client.resetAndDestroy();
-    server.resetAndDestroy();
+    reset(this.#client);
+    reset(server);
   }
 
   /** To be called when the connection is over. */

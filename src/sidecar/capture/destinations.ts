@@ -7,8 +7,8 @@ import { Destination, type DestinationFacts } from './destination.ts';
 import type { LocalAddresses } from './local-addresses.ts';
 import { isProbe } from './probe-targets.ts';
 
-/** What is to be done with a connection. */
-export type Verdict = Destination | 'probe' | 'loop';
+/** What is to be done with a connection; `gone` is one that its client has reset already. */
+export type Verdict = Destination | 'probe' | 'loop' | 'gone';
 
 export interface DestinationsContext extends Omit<DestinationFacts, 'target'> {
   readonly calls: SocketCalls;
@@ -38,19 +38,20 @@ export class Destinations {
 
   /** What a connection is, by its original destination; one that has none was not captured: it is meant for us. */
   of(client: Socket): Verdict {
-    if (!this.#ask(client)) return 'loop';
+    // It tells the family, and is not to be had any more after a reset.
+    const peer = client.remoteAddress;
+    if (peer === undefined) return 'gone';
+    if (!this.#ask(client, peer)) return 'loop';
     const key = addressKey(this.#bytes);
     return this.#known.get(key) ?? this.#judge(key);
   }
 
-  #ask(client: Socket): boolean {
+  #ask(client: Socket, peer: string): boolean {
     const { calls, transparent } = this.#context;
     const descriptor = descriptorOf(client);
     if (descriptor === undefined) return false;
     if (transparent && client.localPort !== this.capturePort) return calls.localAddress(descriptor, this.#bytes) === 0;
-    // The peer's address tells the family; it is gone when the client has reset the connection already.
-    const address = client.remoteAddress ?? '';
-    const isV6 = address.includes(':') && !address.startsWith('::ffff:');
+    const isV6 = peer.includes(':') && !peer.startsWith('::ffff:');
     const option = isV6 ? socketOptions.originalDestinationV6 : socketOptions.originalDestinationV4;
     return calls.readAddress(descriptor, option, this.#bytes) === 0;
   }

@@ -2,7 +2,6 @@
 import type { Log } from '../../runtime/log.ts';
 import { type CaptureStatus, reportLines } from './capture-status.ts';
 
-const advice = 'apply the rules: tracecar iptables apply';
 const ownAdvice =
   'the rules lead the connections of the sidecar back to it, and they are reset: run it as the user or group that the ' +
   "rules leave alone (1337), and with --iptables istio where the rules are Istio's";
@@ -21,7 +20,7 @@ export function watchCapture(status: CaptureStatus, log: Log, isSpokesman: boole
     const { not_captured } = status.last;
     if (not_captured.length === 0) log.info(text);
     // What works in one family only is easily taken for the whole.
-    else log.warn({ not_captured }, `${text}; ${advice}`);
+    else log.warn({ not_captured }, `${text}; apply the rules: ${status.remedy}`);
   };
   const report = async () => {
     const lines = reportLines(await status.report());

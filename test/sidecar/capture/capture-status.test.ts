@@ -21,7 +21,7 @@ function status(addresses: Interface[], answering: readonly string[], rules: 'tr
     asked.push(name);
     return Promise.resolve(answering.includes(name));
   };
-  return { asked, of: new CaptureStatus(rules, probe, () => ({ eth0: addresses })) };
+  return { asked, of: new CaptureStatus({ mode: 'redirect', iptables: rules }, probe, () => ({ eth0: addresses })) };
 }
 
 const all = ['inbound 127.0.0.1 15002', 'inbound ::1 15002', 'outbound 127.0.0.1 15003', 'outbound ::1 15003'];
@@ -66,13 +66,30 @@ test('what was seen is kept for some seconds', async (t) => {
 
 test('a probe that hangs delays nobody: what was known is told', async () => {
   const of = new CaptureStatus(
-    'tracecar',
+    { mode: 'redirect', iptables: 'tracecar' },
     () => new Promise<boolean>(() => {}),
     () => ({ eth0: [v4] }),
   );
   const waiting = setTimeout(() => assert.fail('too long'), 5_000);
   assert.deepEqual(reportLines(await of.report()), []);
   clearTimeout(waiting);
+});
+
+test('where nobody had time to answer it stays as it was', async () => {
+  const answers: (boolean | undefined)[] = [true, true, false, true];
+  const of = new CaptureStatus(
+    { mode: 'tproxy', iptables: 'tracecar' },
+    () => Promise.resolve(answers.shift()),
+    () => ({
+      eth0: [v4, v6],
+    }),
+  );
+  await of.refresh();
+  const seen = ['captured: inbound ipv4 ipv6, outbound ipv6', 'not captured: outbound ipv4'];
+  assert.deepEqual(reportLines(of.last), seen);
+  await of.refresh();
+  assert.deepEqual(reportLines(of.last), seen);
+  assert.equal(of.remedy, 'tracecar iptables apply --capture tproxy');
 });
 
 test('local addresses are read at most once a second, and loopback never', (t) => {

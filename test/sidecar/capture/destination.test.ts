@@ -22,7 +22,7 @@ function end(address: string, port: number) {
   const state = { reset: false };
   const socket = {
     ...{ remoteAddress: address, remotePort: port, localAddress: address, localPort: port },
-    resetAndDestroy: () => {
+    destroy: () => {
       state.reset = true;
     },
   } as unknown as Socket;

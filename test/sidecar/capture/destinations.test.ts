@@ -113,6 +113,12 @@ test('what was meant for the sidecar itself is a loop', () => {
   assert.equal(found.of(client('10.0.0.2')), 'loop', 'not redirected at all');
 });
 
+test('a client that has reset its connection already is nothing to ask for', () => {
+  const { found, state } = destinations();
+  assert.equal(found.of({ _handle: { fd: 7 }, remoteAddress: undefined } as unknown as Socket), 'gone');
+  assert.deepEqual(state.asked, []);
+});
+
 test('probes of our own rules and of Istio are told from traffic', () => {
   const { found, state } = destinations();
   for (const [host, port] of [
