@@ -19,6 +19,8 @@ import type { Targets } from './targets.ts';
 const pollMs = 100;
 /** Traces of each service that are looked through for what was spoken. */
 const maxTraces = 50;
+/** What was spoken before may have been mended since. */
+const recentMs = 5 * 60_000;
 
 interface Observed {
   readonly sidecars: readonly SidecarObservation[];
@@ -57,7 +59,8 @@ export async function examine(targets: Targets, timeoutMs: number, machine: Mach
 
 async function latestSpans(targets: Targets, service: string): Promise<readonly StoredSpan[]> {
   const store = targets.readers.find((reader) => reader.kind === 'store')!;
-  return readTracesOf(new URL(store.url).host, service, maxTraces).catch((): StoredSpan[] => []);
+  const spans = await readTracesOf(new URL(store.url).host, service, maxTraces).catch((): StoredSpan[] => []);
+  return spans.filter(({ startUs }) => startUs / 1_000 > Date.now() - recentMs);
 }
 
 async function observe(targets: Targets): Promise<Observed> {

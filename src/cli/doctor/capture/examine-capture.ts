@@ -35,9 +35,9 @@ function examineNamespace(sidecar: SidecarObservation, via: string | undefined, 
   const { service, capture } = sidecar;
   if (capture === undefined) return [];
   const here = isHere(sidecar.admin, machine) ? lookAround(machine) : undefined;
-  const rules = judgeRules(service, capture, here);
+  const sockets = here === undefined ? [] : applicationSockets(here, ownPorts(sidecar));
+  const rules = judgeRules(service, capture, here, sockets);
   if (here === undefined) return rules;
-  const sockets = applicationSockets(here, ownPorts(sidecar));
   const asked = via === undefined ? undefined : Number(new URL(via).port || (via.startsWith('https') ? 443 : 80));
   return [...rules, ...judgeOwners(service, here, sockets), ...judgePorts(service, capture, here, sockets, asked)];
 }

@@ -1,5 +1,6 @@
 // Whether the rules are in force that bring connections to a sidecar: both directions, each family, to the right port.
 import { bad, type Finding, good, open } from '../findings.ts';
+import type { ListeningSocket } from './listening-sockets.ts';
 import type { Namespace } from './namespace.ts';
 import type { Direction, Leg, ObservedCapture } from './observed.ts';
 import { type Family, type Hook, ownersOf, portsReached, type RuleSet } from './saved-rules.ts';
@@ -10,15 +11,22 @@ const apply = 'in an init container with NET_ADMIN and NET_RAW, before the appli
 /**
  * One finding when all is captured, else one for each thing that is missing.
  * @param here the sidecar's namespace, undefined when the doctor is not in it
+ * @param sockets those of the application there
  */
-export function judgeRules(service: string, capture: ObservedCapture, here: Namespace | undefined): Finding[] {
+export function judgeRules(
+  service: string,
+  capture: ObservedCapture,
+  here: Namespace | undefined,
+  sockets: readonly ListeningSocket[],
+): Finding[] {
   const hop = `capture of ${service}`;
   const { captured, missing, unknown } = settle(capture, here);
   if (missing.length === 0 && unknown.length === 0) {
     const legs = captured.length > 0 ? captured.join(', ') : 'nothing is said of the rules';
-    return [captured.length > 0 ? good(hop, `${legs}, by ${capture.mode}`) : open(hop, legs)];
+    const verdict = captured.length > 0 ? good(hop, `${legs}, by ${capture.mode}`) : open(hop, legs);
+    return [verdict, ...(captured.includes('inbound ipv6') ? [] : judgeNeighbours(hop, sockets))];
   }
-  const findings = missing.length === 0 ? [] : judgeMissing(hop, capture, captured, missing, here);
+  const findings = missing.length === 0 ? [] : judgeMissing(hop, capture, captured, missing, here, sockets);
   if (unknown.length > 0) {
     const advice = "run the doctor as root within this pod's network namespace, where it can read the rules";
     findings.push(open(hop, `whether rules capture ${unknown.join(', ')} cannot be seen from here`, advice));
@@ -47,6 +55,7 @@ function judgeMissing(
   captured: readonly Leg[],
   missing: readonly Leg[],
   here: Namespace | undefined,
+  sockets: readonly ListeningSocket[],
 ): Finding[] {
   const misled = missing.flatMap((leg) => judgeMisled(hop, capture, leg, here));
   if (misled.length > 0) return misled.slice(0, 1);
@@ -65,13 +74,25 @@ function judgeMissing(
   }
   if (v6.length > 0) {
     const addresses = here === undefined ? '' : ` (${here.addressesV6.join(', ')})`;
-    const ports = (here?.listening ?? []).filter(({ family }) => family === 'ipv6').map(({ port }) => port);
-    const listens = ports.length === 0 ? '' : `; sockets of IPv6 listen on ${[...new Set(ports)].join(', ')}`;
+    const ports = portsOfV6(sockets);
+    const listens = ports === '' ? '' : `; the application listens for IPv6 on ${ports}`;
     const detail = `IPv6 goes past the sidecar: the pod has such an address${addresses}, but no rules for ${v6.join(', ')}${listens}`;
     const advice = `run \`tracecar iptables apply${isFlag} --ipv6 on\` in this pod: it leaves IPv6 out when there was no address yet`;
     findings.push(bad(hop, detail, advice));
   }
   return findings;
+}
+
+/** Without an address that others know, an IPv6 socket is reached by link-local ones at most: worth a line, no fault. */
+function judgeNeighbours(hop: string, sockets: readonly ListeningSocket[]): Finding[] {
+  const ports = portsOfV6(sockets);
+  if (ports === '') return [];
+  const detail = `the application listens for IPv6 on ${ports} without rules for it; there is no address yet by which others reach it`;
+  return [open(hop, detail, 'run `tracecar iptables apply --ipv6 on` if the pod is ever to have one')];
+}
+
+function portsOfV6(sockets: readonly ListeningSocket[]): string {
+  return [...new Set(sockets.filter(({ family }) => family === 'ipv6').map(({ port }) => port))].join(', ');
 }
 
 /** Rules that are there, but of the other kind or to another port. */

@@ -1,9 +1,16 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { judgeRules } from '../../../../src/cli/doctor/capture/judge-rules.ts';
-import { lookAround } from '../../../../src/cli/doctor/capture/namespace.ts';
-import { toCapture } from '../../../../src/cli/doctor/capture/observed.ts';
+import { judgeRules as judge } from '../../../../src/cli/doctor/capture/judge-rules.ts';
+import { applicationSockets } from '../../../../src/cli/doctor/capture/judge-sockets.ts';
+import { lookAround, type Namespace } from '../../../../src/cli/doctor/capture/namespace.ts';
+import { type ObservedCapture, toCapture } from '../../../../src/cli/doctor/capture/observed.ts';
 import { allV4, fakeMachine, savedRules } from './support.ts';
+
+function judgeRules(service: string, capture: ObservedCapture, here: Namespace | undefined) {
+  const sockets =
+    here === undefined ? [] : applicationSockets(here, new Set([capture.inboundPort, capture.outboundPort]));
+  return judge(service, capture, here, sockets);
+}
 
 test('the state of capture is read from the settings and the readiness page', () => {
   const settings: Readonly<Record<string, unknown>> = {
@@ -67,14 +74,17 @@ test('IPv6 without rules is a way past the sidecar: address and listening ports 
     fakeMachine({
       programs: { 'iptables-save': savedRules(), 'ip6tables-save': '' },
       addresses: ['127.0.0.1', '10.0.0.7', '::1', 'fe80::1', '2001:db8::7'],
-      sockets6: [{ address: '0'.repeat(32), port: 8080, uid: 1000 }],
+      sockets6: [
+        { address: '0'.repeat(32), port: 8080, uid: 1000 },
+        { address: '0'.repeat(32), port: 15006, uid: 1337 },
+      ],
     }),
   );
   const [finding, ...others] = judgeRules('shop', { ...allV4, notCaptured: ['inbound ipv6', 'outbound ipv6'] }, here);
   assert.equal(others.length, 0);
   assert.match(
     finding?.detail ?? '',
-    /^IPv6 goes past the sidecar: .*\(2001:db8::7\).*inbound ipv6, outbound ipv6.*listen on 8080$/,
+    /^IPv6 goes past the sidecar: .*\(2001:db8::7\).*inbound ipv6, outbound ipv6.*listens for IPv6 on 8080$/,
   );
   assert.match(finding?.advice ?? '', /--ipv6 on/);
 });
@@ -102,4 +112,16 @@ test('what the sidecar cannot see is read from the rules where that is permitted
     lookAround(fakeMachine({ programs: { 'iptables-save': inboundOnly } })),
   );
   assert.match(missing?.detail ?? '', /but not outbound ipv4/);
+});
+
+test('a socket of IPv6 that nobody reaches yet is worth a line, and none where there are rules for it', () => {
+  const here = lookAround(fakeMachine({ sockets6: [{ address: '0'.repeat(32), port: 8080, uid: 1000 }] }));
+  const [, told, ...others] = judgeRules('shop', allV4, here);
+  assert.equal(others.length, 0);
+  assert.deepEqual(
+    [told?.verdict, told?.detail.startsWith('the application listens for IPv6 on 8080 without rules')],
+    ['open', true],
+  );
+  const both: ObservedCapture = { ...allV4, captured: [...allV4.captured, 'inbound ipv6', 'outbound ipv6'] };
+  assert.equal(judgeRules('shop', both, here).length, 1);
 });
