@@ -161,29 +161,35 @@ test('two at once on one machine do not meet, and the last to go puts forwarding
   assert.deepEqual(await stateOf(machine), before);
 });
 
-test('a sidecar whose worker is killed is there again for the next call', { skip }, async (t) => {
+test('a sidecar that is killed, a worker or all of it, is there again for the next call', { skip }, async (t) => {
   const machine = await startMachine(t);
   await serveHttp(t, machine.worldSockets, { host: world.v4, port: 8080 }, ({ url }) => String(url));
-  const code = `process.stdin; const get = () => require('node:http').get('http://${world.v4}:8080/again', { agent: false },
-      (answer) => answer.resume().on('end', () => require('node:fs').writeSync(2, 'here ' + answer.statusCode + '\\n')));
+  const code = `let count = 0;
+    const get = () => require('node:http').get('http://${world.v4}:8080/again', { agent: false },
+        (answer) => answer.resume().on('end', () => require('node:fs').writeSync(2, 'here ' + ++count + '\\n')))
+      .on('error', () => setTimeout(get, 20));
     process.on('SIGUSR1', get); process.on('SIGTERM', () => process.exit(0)); setInterval(() => {}, 1000);
     require('node:fs').writeSync(2, 'ready now\\n');`;
   const program = await machine.start([node, '-e', code]);
   await said(program, /^(ready)/);
-  const workers = () =>
-    tracesOf(String(program.listening.namespace), inodeOf(String(program.listening.namespace)))
-      .filter((line) => /^\d+: \S*node .*sidecar/.test(line))
+  const name = String(program.listening.namespace);
+  const pidsOf = (pattern: RegExp) =>
+    tracesOf(name, inodeOf(name))
+      .filter((line) => pattern.test(line))
       .map((line) => Number.parseInt(line, 10));
-  const [worker, ...others] = workers();
-  assert.deepEqual(others, []);
-  process.kill(worker!, 'SIGKILL');
+  const worker = /^\d+: \S*node .*sidecar/;
+  const before = pidsOf(worker);
+  assert.equal(before.length, 1);
+  process.kill(before[0]!, 'SIGKILL');
   // Until it is back, connections wait in its sockets.
   program.process.kill('SIGUSR1');
-  assert.equal(await said(program, /^here (\d+)/), '200');
-  assert.notDeepEqual(workers(), [worker]);
+  await said(program, /^here (1)/);
+  assert.notDeepEqual(pidsOf(worker), before);
+  for (const supervisor of pidsOf(/^\d+: sh .*supervise\.sh/)) process.kill(supervisor, 'SIGKILL');
+  program.process.kill('SIGUSR1');
+  await said(program, /^here (2)/);
+  assert.ok(program.stderr.some((line) => line.includes('the sidecar ended; started again')));
   assert.deepEqual(await program.stop(), { code: 0, signal: null });
-  assert.deepEqual(
-    machine.sink.spans.map(({ attributes }) => attributes['url.path']),
-    ['/again'],
-  );
+  const paths = machine.sink.spans.map(({ attributes }) => attributes['url.path']);
+  assert.deepEqual(paths, ['/again', '/again']);
 });

@@ -148,10 +148,11 @@ test('a server under --port has a SERVER span for each caller, and its own calls
 }, async (t) => {
   const machine = await startWorld(t);
   const code = `const http = require('node:http');
-    http.createServer((request, response) => {
+    const server = () => http.createServer((request, response) => {
       const { traceparent } = request.headers;
       http.get('${urls[0]}', { headers: { traceparent } }, (answer) => answer.pipe(response));
-    }).listen(3000, '127.0.0.1', () => require('node:fs').writeSync(2, 'serves\\n'));
+    });
+    server().listen(3001, () => server().listen(3000, '127.0.0.1', () => require('node:fs').writeSync(2, 'serves\\n')));
     process.on('SIGTERM', () => process.exit(7));`;
   const flags = ['--service', 'shop', '--port', '127.0.0.1:15006=3000'];
   const program = await machine.start([process.execPath, '-e', code], flags);
@@ -161,15 +162,42 @@ test('a server under --port has a SERVER span for each caller, and its own calls
   assert.equal(asked, `/four from ${machineAddress.v4}, traced`);
   // Its own address takes callers, too, through the rules.
   const [address = ''] = program.listening.addresses as string[];
-  const direct = await machine.namespace.attempt('curl', '-sS', `http://${address}:3000/direct`);
-  assert.equal(direct.code, 56, 'it listens on loopback only, so the connection is reset');
+  assert.equal(await machine.namespace.run('curl', '-sS', `http://${address}:3001/direct`), asked);
+  const refused = await machine.namespace.attempt('curl', '-sS', `http://${address}:3000/refused`);
+  assert.equal(refused.code, 56, 'it listens on loopback only there, so the connection is reset');
   const admin = await machine.namespace.run('curl', '-sS', `http://${String(program.listening.admin)}/ready`);
   assert.match(admin, /LIVE/);
   assert.deepEqual(await program.stop(), { code: 7, signal: null });
   const server = machine.sink.spans.filter(({ kind, statusCode }) => kind === 'SERVER' && statusCode !== 2);
   const client = machine.sink.spans.filter(({ kind }) => kind === 'CLIENT');
-  assert.deepEqual(server.map(shown), ['SERVER shop /order 200 127.0.0.1']);
-  assert.deepEqual(client.map(shown), [`CLIENT shop /four 200 ${world.v4}`]);
-  assert.equal(client[0]?.parentSpanId, server[0]?.spanId);
-  assert.equal(client[0]?.traceId, server[0]?.traceId);
+  assert.deepEqual(server.map(shown), ['SERVER shop /order 200 127.0.0.1', `SERVER shop /direct 200 ${address}`]);
+  assert.deepEqual(
+    server.map(({ attributes }) => [attributes.upstream_cluster, attributes['client.address']]),
+    [
+      ['inbound|3000||', '127.0.0.1'],
+      ['inbound|3001||', address.replace(/\d+$/, (last) => String(Number(last) - 1))],
+    ],
+  );
+  const call = `CLIENT shop /four 200 ${world.v4}`;
+  assert.deepEqual(client.map(shown), [call, call]);
+  assert.deepEqual(
+    client.map(({ traceId, parentSpanId }) => [traceId, parentSpanId]),
+    server.map(({ traceId, spanId }) => [traceId, spanId]),
+  );
+});
+
+test('a call through the forward proxy of --outbound-proxy is one span, as any other', {
+  skip: unless('curl'),
+}, async (t) => {
+  const machine = await startWorld(t);
+  const proxied = ['--proxy', 'http://127.0.0.1:3128'];
+  const command = ['curl', '-sS', '-g', '-w', '\n', ...proxied, ...urls, '--next', '-sS', urls[0]!];
+  const { stdout, stderr } = await machine.run(command, { flags: ['--outbound-proxy', '3128'] });
+  assert.equal(stdout.match(/, traced/g)?.length, 3, stderr);
+  const spans = await machine.sink.received(3);
+  assert.deepEqual(spans.map(shown).sort(), [
+    `CLIENT curl /four 200 ${world.v4}`,
+    `CLIENT curl /four 200 ${world.v4}`,
+    `CLIENT curl /six 200 ${world.v6}`,
+  ]);
 });

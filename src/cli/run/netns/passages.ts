@@ -5,7 +5,7 @@ import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { isIPv6, type Socket } from 'node:net';
 import path from 'node:path';
 import { type Address, formatAddress } from '../../../runtime/address.ts';
-import type { ExportConfig, SidecarConfig } from '../../../sidecar/config.ts';
+import type { LoadedConfig } from '../../../sidecar/load-config.ts';
 import type { FlagValues } from '../../../sidecar/options.ts';
 import { DnsRelay } from './dns-relay.ts';
 import type { Namespace } from './keeper.ts';
@@ -13,6 +13,9 @@ import type { NamespaceSockets } from './namespace-sockets.ts';
 import { systemProgram } from './requirements.ts';
 import { isLoopback, planResolvers } from './resolv-conf.ts';
 import { TcpRelay } from './tcp-relay.ts';
+
+type SidecarConfig = LoadedConfig['config'];
+type ExportConfig = SidecarConfig['exporter'];
 
 /** Where the sidecar listens inside; nobody else is there. */
 const adminInside: Address = { host: '127.0.0.1', port: 15000 };

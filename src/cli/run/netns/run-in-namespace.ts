@@ -12,7 +12,6 @@ import {
 import { type Address, formatAddress } from '../../../runtime/address.ts';
 import { createLog, type Log } from '../../../runtime/log.ts';
 import { errorMessage, UsageError } from '../../../runtime/usage-error.ts';
-import type { SidecarConfig } from '../../../sidecar/config.ts';
 import { type LoadedConfig, loadConfig } from '../../../sidecar/load-config.ts';
 import type { FlagValues } from '../../../sidecar/options.ts';
 import { type ChildEnd, runChild } from '../child.ts';
@@ -122,7 +121,7 @@ function sidecarFlags(
 }
 
 /** @throws UsageError with what is missing or in the way */
-function applyRules(enter: readonly string[], { capture }: SidecarConfig): void {
+function applyRules(enter: readonly string[], { capture }: LoadedConfig['config']): void {
   const [inbound, outbound] = [capture?.inbound, capture?.outbound[0]];
   const flags: IptablesFlags = {
     ...defaultFlags,
