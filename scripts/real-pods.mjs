@@ -138,6 +138,23 @@ function alias() {
   return baseImage().split(':')[0];
 }
 
+/**
+ * Podman's networks leave chains of theirs in this machine's rules for good. What removes them, for `iptables-restore
+ * --noflush`; '' when there are none.
+ */
+function withoutChains(program) {
+  const saved = spawnSync(`${program}-save`, { encoding: 'utf8' }).stdout ?? '';
+  const tables = saved.split(/^(?=\*)/m).map((table) => {
+    const lines = table.split('\n').filter((line) => line.includes('NETAVARK'));
+    const jumps = lines.filter((line) => /^-A (?!NETAVARK)/.test(line)).map((line) => line.replace('-A', '-D'));
+    const chains = lines.flatMap((line) => /^:(\S+)/.exec(line)?.slice(1) ?? []);
+    if (jumps.length + chains.length === 0) return '';
+    const removal = [...chains.map((chain) => `-F ${chain}`), ...chains.map((chain) => `-X ${chain}`)];
+    return [/^\*\w+/.exec(table)[0], ...jumps, ...removal, 'COMMIT', ''].join('\n');
+  });
+  return tables.join('');
+}
+
 /** Ends all pods and containers of this podman and removes their networks; nothing else is in its store. */
 function takeDown(env) {
   for (const command of ['pod rm -f -a -t 0', 'rm -f -a -t 0', 'network prune -f']) {
@@ -145,17 +162,25 @@ function takeDown(env) {
   }
 }
 
-/** Builds the image of the Dockerfile; resolves with the tests' environment. What they leave is taken down at the exit. */
+/** Takes down what an earlier run left, and at the exit what the tests leave; chains only where there were none before. */
+function takeDownAround(env) {
+  takeDown(env);
+  const unused = ['iptables', 'ip6tables'].filter((program) => withoutChains(program) === '');
+  process.once('exit', () => {
+    takeDown(env);
+    for (const program of unused)
+      spawnSync(`${program}-restore`, ['-w', '--noflush'], { input: withoutChains(program) });
+  });
+}
+
+/** Builds the image of the Dockerfile; resolves with the tests' environment. */
 export async function startPods(folder, runFolder) {
   const settings = podman(folder);
   const log = openSync(path.join(runFolder, 'image.log'), 'w');
   const env = { ...process.env, ...settings };
-  takeDown(env);
-  process.once('exit', () => takeDown(env));
-  const result = spawnSync('podman', ['build', '--network', 'host', '-t', image, '.'], {
-    env,
-    stdio: ['ignore', log, log],
-  });
+  takeDownAround(env);
+  const args = ['build', '--network', 'host', '-t', image, '.'];
+  const result = spawnSync('podman', args, { env, stdio: ['ignore', log, log] });
   if (result.status !== 0) throw new Error(`podman build failed; see ${path.join(runFolder, 'image.log')}`);
   // Not the newest: they are what the next build begins with.
   spawnSync('podman', ['image', 'prune', '-f', '--filter', 'until=48h'], { env });
