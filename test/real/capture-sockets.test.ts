@@ -138,17 +138,23 @@ for (const mode of modes) {
   });
 }
 
-test('a captured connection costs at most 20 µs for its destination', { skip: noNamespaces }, async (t) => {
+test('a captured connection costs at most 20 µs for its destination, and for a source of its own', {
+  skip: noNamespaces,
+}, async (t) => {
   const namespace = await createNamespace(t, 'cost');
   for (const iptables of ['iptables', 'ip6tables']) {
     await namespace.run(iptables, ...'-t nat -A OUTPUT -p tcp --dport 80 -j REDIRECT --to-ports 15006'.split(' '));
   }
-  const { seen, look, cpu, connections: looked } = JSON.parse(await namespace.run(...program('measure', 80)));
+  const { seen, look, source, cpu, connections: looked } = JSON.parse(await namespace.run(...program('measure', 80)));
   t.diagnostic(`destination: ${look.median.toFixed(1)} µs (median), ${look.mean.toFixed(1)} (mean)`);
+  t.diagnostic(
+    `socket with a chosen source: ${source.median.toFixed(1)} µs (median), ${source.mean.toFixed(1)} (mean)`,
+  );
   t.diagnostic(`CPU of a connection: ${cpu.plain.toFixed(0)} µs, with a chosen source ${cpu.made.toFixed(0)}`);
   assert.equal(looked, connections);
   assert.deepEqual(seen, ['127.0.0.1 80', '::1 80']);
   assert.ok(look.median <= 20, `${look.median} µs`);
+  assert.ok(source.median <= 20, `${source.median} µs`);
 });
 
 test('the sidecar that the rules do not exempt resets its own connections instead of going round', {

@@ -75,6 +75,14 @@ for (let round = 0; round < rounds; round++) {
 }
 target.close();
 
+const sourceUs: number[] = [];
+for (let i = 0; i < connections; i++) {
+  const before = performance.now();
+  const descriptor = sources.open(unused, { host: '127.0.0.1', port: targetPort });
+  sourceUs.push((performance.now() - before) * 1000);
+  if (typeof descriptor === 'number') calls.close(descriptor);
+}
+
 function median(values: number[]): number {
   return values.toSorted((a, b) => a - b)[values.length >> 1] ?? Number.NaN;
 }
@@ -84,5 +92,6 @@ function mean(values: number[]): number {
 }
 
 const look = { median: median(lookUs), mean: mean(lookUs) };
+const source = { median: median(sourceUs), mean: mean(sourceUs) };
 const cpu = { made: median(roundsOf.made), plain: median(roundsOf.plain) };
-process.stdout.write(`${JSON.stringify({ connections: lookUs.length, seen: [...seen].sort(), look, cpu })}\n`);
+process.stdout.write(`${JSON.stringify({ connections: lookUs.length, seen: [...seen].sort(), look, source, cpu })}\n`);
