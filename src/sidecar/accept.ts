@@ -4,6 +4,7 @@ import type { Address } from '../runtime/address.ts';
 import { close, listen } from '../runtime/listen.ts';
 import { descriptorOf } from '../runtime/socket/descriptor.ts';
 import type { Connections, OpenConnection } from './open-connection.ts';
+import { reset } from './reset.ts';
 import type { DirectionStats } from './stats.ts';
 
 export const keepAliveDelayMs = 30_000;
@@ -40,7 +41,7 @@ export class Acceptor {
         stats.connectionsTotal++;
         if (maxConnections > 0 && connections.size >= maxConnections) {
           stats.refusedConnections++;
-          client.resetAndDestroy();
+          reset(client);
           return;
         }
         const connection = acceptance.join(client);

@@ -10,6 +10,7 @@ import type { ResponseFlag } from './exchange.ts';
 import { isInternalAddress } from './exclusions.ts';
 import { SpanTemplate } from './export/span-template.ts';
 import type { ConnectionDescription, OpenConnection } from './open-connection.ts';
+import { reset } from './reset.ts';
 import { errorType } from './socket-errors.ts';
 import { SocketWriter, type WriterEvents } from './socket-writer.ts';
 import { readInto } from './static-reads.ts';
@@ -189,7 +190,7 @@ export class Connection implements ObservedConnection, OpenConnection, UpstreamE
     bump(this.#tracer.stats.of(this.options.direction).connectFailures, reason);
     this.#becomeDeaf();
     this.#server.destroy();
-    if (this.bytesFromClient > 0 || reason === 'timeout') this.#client.resetAndDestroy();
+    if (this.bytesFromClient > 0 || reason === 'timeout') reset(this.#client);
     else {
       this.#resetOnFirstBytes = true;
       this.#lingerTimer = setTimeout(() => this.#resetClientSoon(), refusalGraceMs);
@@ -286,7 +287,9 @@ export class Connection implements ObservedConnection, OpenConnection, UpstreamE
     server.on('end', () => {
       this.#ended('UC', '');
       this.#guarded(() => this.observer.serverEnded());
-      if (!this.#answered) this.#client.end();
+      // A write that failed has met a reset, and taken the error with it: what is read after that looks like a FIN.
+      if (this.#serverDeaf && this.bytesFromServer === 0 && !this.#answered) reset(this.#client);
+      else if (!this.#answered) this.#client.end();
     });
     server.on('error', (error) => {
       if (this.#upstream.connected) this.#ended('UC', errorType(error));
@@ -315,7 +318,7 @@ export class Connection implements ObservedConnection, OpenConnection, UpstreamE
 
   /** Not from within a read of that socket. */
   #resetClientSoon(): void {
-    setImmediate(() => this.#client.resetAndDestroy());
+    setImmediate(() => reset(this.#client));
   }
 
   #clientClosed(broken: boolean): void {
@@ -332,7 +335,7 @@ export class Connection implements ObservedConnection, OpenConnection, UpstreamE
     this.#upstream.closed();
     const client = this.#client;
     if (!client.destroyed && this.#upstream.connected) {
-      if (broken && !this.observer.hasEarlyAnswer && this.#toClient.idle) client.resetAndDestroy();
+      if (broken && !this.observer.hasEarlyAnswer && this.#toClient.idle) reset(client);
       else if (broken || this.#serverDeaf) {
         client.end();
         this.#becomeDeaf();

@@ -76,8 +76,9 @@ test(
     }
     for (const [from, host, port] of calls) {
       const talk = await from.pod.ask('talk', { host, port, send: 'GET / HTTP/1.1\r\nHost: h\r\n\r\n', bytes: 1 });
-      assert.equal(talk.received, '', `${host}:${port}`);
-      assert.match(talk.error, /^ECONN(RESET|REFUSED)$/, `${host}:${port}`);
+      const what = `${from.pod.name} to ${host}:${port}`;
+      assert.equal(talk.received, '', what);
+      assert.match(talk.error, /^ECONN(RESET|REFUSED)$/, what);
     }
     const accepted = await Promise.all(
       [client, server].map((captured) => captured.count('tracecar_connections_accepted_total')),
@@ -91,6 +92,23 @@ test(
     await network.received(1, ({ attributes }) => attributes['http.response.status_code'] === 200);
   },
 );
+
+test('workers that the rules do not let pass cut the circle, whichever of them gets it', inNamespaces, async (t) => {
+  const network = await createNetwork(t);
+  const client = await network.addPod('client');
+  const server = await network.addPod('server');
+  await server.ask('serveHttp', { port: 8080 });
+  const captured = await capture(t, network, client, { args: ['--concurrency', '2'], asStranger: true });
+  const calls = 5;
+  for (let i = 0; i < calls; i++) {
+    const host = i % 2 === 0 ? server.v4 : server.v6;
+    const talk = await client.ask('talk', { host, port: 8080, send: 'GET / HTTP/1.1\r\nHost: h\r\n\r\n', bytes: 1 });
+    assert.equal(talk.received, '');
+  }
+  const accepted = await captured.count('tracecar_connections_accepted_total');
+  assert.ok(accepted < 200, `${accepted} connections for ${calls} calls`);
+  assert.ok((await captured.count('tracecar_connections_refused_total', { reason: 'loop' })) >= 1);
+});
 
 test('a caller without a sidecar, and a server without one, are served too', inNamespaces, async (t) => {
   const network = await createNetwork(t);

@@ -174,8 +174,12 @@ test('by sudo the command and the sidecar are those of the user who called it', 
   const env = { KEPT: 'yes', SUDO_UID: uid, SUDO_GID: gid };
   const { stdout, stderr } = await machine.run(whoAmI, { env });
   assert.equal(stdout, whoNobodyIs, stderr);
-  const command = ['sh', '-c', `${get(world.v4).join(' ')}; ps -eo user:20,group:20,args | grep '[s]idecar --otlp'`];
-  const ended = await machine.run(command, { env });
+  const command = [
+    'sh',
+    '-c',
+    `${get(world.v4).join(' ')}; ps -eo user:20,group:20,args | grep 'sidecar --.*--service=by-[s]udo'`,
+  ];
+  const ended = await machine.run(command, { flags: ['--service', 'by-sudo'], env });
   assert.match(ended.stdout, /^called/, ended.stderr);
   const owners = ended.stdout.slice('called'.length).trim().split('\n');
   for (const line of owners) assert.match(line, /^nobody +1337 /);

@@ -14,6 +14,8 @@ export interface CaptureOptions {
   readonly rules?: readonly string[];
   /** More arguments of `tracecar sidecar`. */
   readonly args?: readonly string[];
+  /** The sidecar runs as a user whose connections the rules capture as well. */
+  readonly asStranger?: boolean;
 }
 
 export interface CapturedPod {
@@ -32,7 +34,8 @@ const asUser = user.status === 0 ? [...asGroup, '--reuid', '1337'] : asGroup;
 /** What `--capture tproxy` needs beside. */
 const withNetAdmin = ['--inh-caps', '+net_admin', '--ambient-caps', '+net_admin'];
 
-function become({ mode, chains }: CaptureOptions): readonly string[] {
+function become({ mode, chains, asStranger }: CaptureOptions): readonly string[] {
+  if (asStranger === true) return [];
   if (mode !== 'tproxy') return asUser;
   // Istio's rules send what user 1337 sends to its own pod back to it; with TPROXY only root gets past them.
   return chains === 'istio' ? asGroup : [...asUser, ...withNetAdmin];
