@@ -1,5 +1,5 @@
 // A namespace and the shell that keeps it: made at once, and gone when this process closes it or is gone itself.
-import { type ChildProcess, execFileSync, spawn } from 'node:child_process';
+import { execFileSync, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { createInterface } from 'node:readline';
 import type { Readable, Writable } from 'node:stream';
@@ -71,7 +71,6 @@ export async function makeNamespace(withV6: boolean, random: Random): Promise<Na
 }
 
 interface Keeper {
-  readonly process: ChildProcess;
   /** Empty when it ended without a word. */
   readonly firstLine: Promise<readonly string[]>;
   readonly lines: readonly string[];
@@ -98,7 +97,7 @@ function startKeeper(settings: KeeperSettings): Keeper {
     child.once('error', () => resolve(false));
   });
   const firstLine = Promise.race([once(reader, 'line') as Promise<string[]>, ended.then(() => [])]);
-  return { process: child, firstLine, lines, ended, close: () => life.destroy() };
+  return { firstLine, lines, ended, close: () => life.destroy() };
 }
 
 async function remove(keeper: Keeper, settings: KeeperSettings): Promise<readonly string[]> {

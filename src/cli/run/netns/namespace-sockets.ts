@@ -5,9 +5,8 @@ import { isIPv6, Socket } from 'node:net';
 import { getSystemErrorName } from 'node:util';
 import type * as Koffi from 'koffi';
 import { type Address, formatAddress } from '../../../runtime/address.ts';
+import { encodeAddress, familyV4, familyV6 } from '../../../runtime/socket/socket-address.ts';
 
-const internetV4 = 2;
-const internetV6 = 10;
 const streamSocket = 1;
 const datagramSocket = 2;
 const nonBlocking = 0o4000;
@@ -65,14 +64,14 @@ export class NamespaceSockets {
 
   /** Connects to an address there. */
   connect({ host, port }: Address): Socket {
-    const fd = this.#there(() => this.#socket(isIPv6(host) ? internetV6 : internetV4, streamSocket));
+    const fd = this.#there(() => this.#socket(isIPv6(host) ? familyV6 : familyV4, streamSocket));
     return new Socket({ fd, allowHalfOpen: true }).setNoDelay().connect({ host, port });
   }
 
   #bound(type: number, address: Address): number {
-    const encoded = encode(address);
+    const encoded = encodeAddress(bytesOf(address.host), address.port);
     return this.#there(() => {
-      const descriptor = this.#socket(isIPv6(address.host) ? internetV6 : internetV4, type);
+      const descriptor = this.#socket(isIPv6(address.host) ? familyV6 : familyV4, type);
       const one = Buffer.from(new Int32Array([1]).buffer);
       if (type === streamSocket) this.#calls.setsockopt(descriptor, socketLevel, reuseAddress, one, one.length);
       if (this.#calls.bind(descriptor, encoded, encoded.length) !== 0) {
@@ -106,15 +105,9 @@ export class NamespaceSockets {
   }
 }
 
-/** struct sockaddr_in or sockaddr_in6. */
-function encode({ host, port }: Address): Buffer {
-  const isV6 = isIPv6(host);
-  const bytes = Buffer.alloc(isV6 ? 28 : 16);
-  new Uint16Array(bytes.buffer, bytes.byteOffset, 1)[0] = isV6 ? internetV6 : internetV4;
-  bytes.writeUInt16BE(port, 2);
-  if (isV6) for (const [i, group] of groupsOf(host).entries()) bytes.writeUInt16BE(group, 8 + 2 * i);
-  else bytes.set(host.split('.').map(Number), 4);
-  return bytes;
+function bytesOf(host: string): Uint8Array {
+  if (!isIPv6(host)) return Uint8Array.from(host.split('.').map(Number));
+  return Uint8Array.from(groupsOf(host).flatMap((group) => [group >> 8, group & 0xff]));
 }
 
 /** The eight groups of an IPv6 address without a dotted part. */

@@ -1,5 +1,5 @@
 // A machine of a test's own for `run --netns`: a namespace with a network behind it, the collector on its loopback.
-import { type ChildProcess, spawn } from 'node:child_process';
+import { type ChildProcess, spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
 import { existsSync, readdirSync, readFileSync, readlinkSync, statSync } from 'node:fs';
 import http from 'node:http';
@@ -49,19 +49,15 @@ const collectorPort = 4318;
 
 /** Makes the machine with an address of each family, `world` being all it reaches; it goes with the test. */
 export async function startMachine(t: TestContext): Promise<Machine> {
-  const started: Program[] = [];
+  const started: ChildProcess[] = [];
+  let name = '';
   // Before the machine goes, which would take with it what cleans up after a run.
   t.after(async () => {
-    for (const program of started) {
-      program.process.kill('SIGKILL');
-      await eventually(
-        'the end of a run',
-        () => tracesOf(String(program.listening.namespace), -1).length === 0,
-        20_000,
-      );
-    }
+    for (const child of started) child.kill('SIGKILL');
+    await eventually('the end of every run', () => processesIn(name) === '', 30_000);
   });
   const namespace = await createNamespace(t, 'machine');
+  name = namespace.name;
   const behind = await createNamespace(t, 'world');
   await connectNamespaces(
     { namespace, device: 'eth0', addresses: [`${machineAddress.v4}/24`, `${machineAddress.v6}/64`] },
@@ -100,10 +96,15 @@ export async function startMachine(t: TestContext): Promise<Machine> {
         env: { LOG_LEVEL: 'warn', ...env },
         timeoutMs: 120_000,
       }),
-    start: async (command, flags = []) => {
-      const program = await startRun(enter, args(flags, command));
-      started.push(program);
-      return program;
+    start: (command, flags = []) => {
+      const [file = '', ...before] = [...enter, process.execPath, ...programArguments];
+      const child = spawn(file, [...before, ...args(flags, command)], {
+        cwd: root,
+        stdio: ['ignore', 'ignore', 'pipe'],
+        env: { ...process.env, LOG_LEVEL: 'info' },
+      });
+      started.push(child);
+      return listening(child);
     },
   };
 }
@@ -183,30 +184,28 @@ export function inodeOf(name: string): number {
   return statSync(`/run/netns/${name}`).ino;
 }
 
+function processesIn(namespace: string): string {
+  return spawnSync('ip', ['netns', 'pids', namespace], { encoding: 'utf8' }).stdout;
+}
+
 /** As `startProgram` does; the sidecar, which is another process, says that it listens on the same stream. */
-async function startRun(enter: readonly string[], args: readonly string[]): Promise<Program> {
-  const [file = '', ...before] = [...enter, process.execPath, ...programArguments];
-  const child = spawn(file, [...before, ...args], {
-    cwd: root,
-    stdio: ['ignore', 'ignore', 'pipe'],
-    env: { ...process.env, LOG_LEVEL: 'info' },
-  });
+async function listening(child: ChildProcess): Promise<Program> {
   const exited = new Promise<Exit>((resolve) => child.once('close', (code, signal) => resolve({ code, signal })));
   const stderr: string[] = [];
-  const reader = createInterface({ input: child.stderr }).on('line', (line) => stderr.push(line));
+  const reader = createInterface({ input: child.stderr! }).on('line', (line) => stderr.push(line));
   const ended = exited.then(() => undefined);
   for (;;) {
     for (const line of stderr) {
-      const listening = parseListening(line);
-      if (listening?.program !== 'run') continue;
+      const fields = parseListening(line);
+      if (fields?.program !== 'run') continue;
       const stop = (signal: NodeJS.Signals = 'SIGTERM') => {
         child.kill(signal);
         return exited;
       };
-      return { listening, process: child, exited, stderr, stop };
+      return { listening: fields, process: child, exited, stderr, stop };
     }
     const next = await Promise.race([once(reader, 'line'), ended]);
-    if (next === undefined) throw new Error(`tracecar ${args.join(' ')} ended: ${stderr.join('\n')}`);
+    if (next === undefined) throw new Error(`${child.spawnargs.join(' ')} ended: ${stderr.join('\n')}`);
   }
 }
 
