@@ -68,6 +68,8 @@ const answer = 'HTTP/1.1 200 OK\r\nconnection: close\r\ncontent-length: 0\r\n\r\
 let accepted = 0;
 const server = createServer((client) => {
   accepted += 1;
+  // Node asks for it once, and every connection does, captured or not.
+  if (client.remoteAddress === undefined) throw new Error('a client has gone before it was asked for its address');
   const verdict = times.redirect.measure(() => destinations.of(client));
   if (typeof verdict === 'string') throw new Error(`the connection was taken for a ${verdict}: it was not captured`);
   for (const way of ['tproxy', 'istio'] as const) {
