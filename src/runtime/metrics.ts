@@ -17,8 +17,6 @@ const neverMs = 0x7fffffff;
 /** A registry with the process's own metrics (`process_*`, `nodejs_*`: event-loop lag, GC pauses) in it. */
 export function createRegistry(): Registry {
   const registry = new Registry();
-  // Node wraps each collection's entry in warnings about its old fields: 0.1 ms and 2 KB that live long, every time.
-  process.noDeprecation = true;
   collectDefaultMetrics({ register: registry, eventLoopMonitoringPrecision: neverMs });
   registerEventLoopLag(registry);
   return registry;
