@@ -39,7 +39,6 @@ export function registerEventLoopLag(registry: Registry): void {
     const help = `How late timers were since the last scrape: ${name}, in seconds.`;
     const aggregator = aggregators[name] ?? 'average';
     const first = gauges.size === 0;
-    registry.removeSingleMetric(metric);
     gauges.set(name, new Gauge({ name: metric, help, aggregator, registers: [registry], ...(first && { collect }) }));
   }
 }

@@ -1,7 +1,6 @@
 // Metrics for Prometheus by prom-client: hot counters stay plain numbers and are read only when scraped.
-import { AggregatorRegistry, Counter, collectDefaultMetrics, Gauge, Registry } from 'prom-client';
-
-import { registerEventLoopLag } from './event-loop-lag.ts';
+import { AggregatorRegistry, Counter, Gauge, Registry } from 'prom-client';
+import { registerProcessMetrics } from './process-metrics.ts';
 
 export type { Registry } from 'prom-client';
 
@@ -11,14 +10,10 @@ export interface Sample {
   readonly value: number;
 }
 
-/** The period of a watch that is not wanted. */
-const neverMs = 0x7fffffff;
-
 /** A registry with the process's own metrics (`process_*`, `nodejs_*`: event-loop lag, GC pauses) in it. */
 export function createRegistry(): Registry {
   const registry = new Registry();
-  collectDefaultMetrics({ register: registry, eventLoopMonitoringPrecision: neverMs });
-  registerEventLoopLag(registry);
+  registerProcessMetrics(registry);
   return registry;
 }
 
