@@ -11,6 +11,9 @@ import { CaptureStatus } from './capture-status.ts';
 import { LocalAddresses } from './local-addresses.ts';
 import { ClientSources, PassthroughSources, type SourceSockets, tproxyMark } from './source-sockets.ts';
 
+/** Whom the rules leave alone, by their defaults. */
+const proxyUid = 1337;
+
 export interface CaptureContext {
   readonly config: Pick<SidecarConfig, 'connectTimeoutMs' | 'maxConnections'>;
   readonly tracer: Tracer;
@@ -33,7 +36,10 @@ export async function openCapture(
 ): Promise<CaptureStatus> {
   const calls = socketCalls(capture.mode);
   const transparent = capture.mode === 'tproxy';
-  if (transparent) checkRights(calls);
+  if (transparent) {
+    checkUser(capture);
+    checkRights(calls);
+  }
   const { connectTimeoutMs, maxConnections } = context.config;
   const status = new CaptureStatus(capture);
   const shared = {
@@ -83,6 +89,18 @@ function inboundSources({ mode, iptables }: CaptureConfig, calls: SocketCalls): 
   if (mode === 'tproxy') return new ClientSources(calls);
   // R3: our own rules leave the sidecar's user alone, so the pod's own address will do.
   return iptables === 'istio' ? new PassthroughSources(calls) : undefined;
+}
+
+/**
+ * Istio's chains lead what user 1337 sends to the pod's own address to the sidecar's inbound port, unless it comes from
+ * 127.0.0.6. With the client's address it would go round.
+ * @throws UsageError when this is that user
+ */
+export function checkUser({ iptables }: Pick<CaptureConfig, 'iptables'>, uid = process.getuid?.()): void {
+  if (iptables !== 'istio' || uid !== proxyUid) return;
+  throw new UsageError(
+    `--capture tproxy: Istio's chains lead the inbound leg of uid ${proxyUid} back to the sidecar; run it as uid 0 gid ${proxyUid}, or take the rules of tracecar iptables`,
+  );
 }
 
 /** Said at the start, not connection by connection. */
