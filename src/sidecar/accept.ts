@@ -61,3 +61,14 @@ export class Acceptor {
     return close(this.#server, 0x7fffffff);
   }
 }
+
+/** To be called when a connection is over: its bytes are its direction's, and it is listed no more. */
+export function countClosed(
+  connection: OpenConnection & { readonly bytesFromClient: number; readonly bytesFromServer: number },
+  { stats, connections }: Pick<Acceptance, 'stats' | 'connections'>,
+): void {
+  connections.delete(connection);
+  stats.bytesReceived += connection.bytesFromClient;
+  stats.bytesSent += connection.bytesFromServer;
+  if (connection.bytesFromClient === 0) stats.silentConnections++;
+}

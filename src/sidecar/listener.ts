@@ -1,6 +1,6 @@
 // Accepts connections for one listen/target pair and joins each to its target at once.
 import { type Address, formatAddress } from '../runtime/address.ts';
-import { Acceptor } from './accept.ts';
+import { Acceptor, countClosed } from './accept.ts';
 import type { Direction, ListenTarget, SidecarConfig } from './config.ts';
 import { Connection, type ConnectionOptions } from './connection.ts';
 import type { Connections } from './open-connection.ts';
@@ -39,10 +39,7 @@ export class Listener {
     };
     const stats = tracer.stats.of(direction);
     const onClosed = (connection: Connection) => {
-      connections.delete(connection);
-      stats.bytesReceived += connection.bytesFromClient;
-      stats.bytesSent += connection.bytesFromServer;
-      if (connection.bytesFromClient === 0) stats.silentConnections++;
+      countClosed(connection, { stats, connections });
     };
     const acceptor = await Acceptor.open(pair.listen, `--${direction} ${formatAddress(pair.listen)}`, {
       stats,

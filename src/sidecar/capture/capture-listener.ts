@@ -3,7 +3,7 @@ import type { Socket } from 'node:net';
 import { type Address, formatAddress } from '../../runtime/address.ts';
 import { type SocketCalls, socketOptions } from '../../runtime/socket/socket-calls.ts';
 import { UsageError } from '../../runtime/usage-error.ts';
-import { Acceptor } from '../accept.ts';
+import { Acceptor, countClosed } from '../accept.ts';
 import type { Direction } from '../config.ts';
 import { Connection } from '../connection.ts';
 import type { Connections, OpenConnection } from '../open-connection.ts';
@@ -56,10 +56,7 @@ export class CaptureListener {
     const onLoop = () => stats.loops++;
     const destinations = new Destinations({ ...options, onLoop });
     const onClosed = (connection: Connection) => {
-      connections.delete(connection);
-      stats.bytesReceived += connection.bytesFromClient;
-      stats.bytesSent += connection.bytesFromServer;
-      if (connection.bytesFromClient === 0) stats.silentConnections++;
+      countClosed(connection, { stats, connections });
       if (connection.options instanceof Passage) connection.options.closed();
     };
     const join = (client: Socket): OpenConnection | undefined => {

@@ -1,6 +1,6 @@
 // Accepts the clients of the forward proxy.
 import { type Address, formatAddress } from '../../runtime/address.ts';
-import { Acceptor } from '../accept.ts';
+import { Acceptor, countClosed } from '../accept.ts';
 import type { SidecarConfig } from '../config.ts';
 import type { Connections } from '../open-connection.ts';
 import type { Tracer } from '../tracer.ts';
@@ -28,10 +28,7 @@ export class ProxyListener {
     const stats = tracer.stats.outbound;
     const events: ProxyConnectionEvents = {
       closed(connection) {
-        connections.delete(connection);
-        stats.bytesReceived += connection.bytesFromClient;
-        stats.bytesSent += connection.bytesFromServer;
-        if (connection.bytesFromClient === 0) stats.silentConnections++;
+        countClosed(connection, { stats, connections });
       },
       faulted: onFault,
     };
