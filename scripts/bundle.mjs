@@ -70,8 +70,8 @@ export async function bundleSidecar(dist) {
     logLevel: 'warning',
   });
   writeFileSync(path.join(folder, 'LICENSES'), licences(Object.keys(metafile.inputs)));
-  const { collectorFlags } = await import(path.join(dist, 'runtime', 'supervisor', 'collector-flags.js'));
-  const made = [compile(outfile, '.cache', []), compile(outfile, '.worker.cache', collectorFlags)];
+  const { youngGenerationFlag } = await import(path.join(dist, 'runtime', 'supervisor', 'young-generation.js'));
+  const made = [compile(outfile, '.cache', []), compile(outfile, '.worker.cache', [youngGenerationFlag])];
   if (made.includes(false)) process.stderr.write('build: no code cache could be made; the sidecar starts without\n');
 }
 

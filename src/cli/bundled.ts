@@ -5,7 +5,7 @@ import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { Script } from 'node:vm';
 import type { Command } from 'commander';
-import { collectorFlags } from '../runtime/supervisor/collector-flags.ts';
+import { youngGenerationFlag } from '../runtime/supervisor/young-generation.ts';
 
 export interface CommandModule {
   define(): Command;
@@ -29,7 +29,7 @@ export function loadBundled(name: string): CommandModule | undefined {
   // One byte a character: the bundler escapes everything outside ASCII.
   const source = readIfPresent(file)?.toString('latin1');
   if (source === undefined) return undefined;
-  const isWorker = collectorFlags.every((flag) => process.execArgv.includes(flag));
+  const isWorker = process.execArgv.includes(youngGenerationFlag);
   const cachedData = readIfPresent(isWorker ? `${file}.worker.cache` : `${file}.cache`);
   const script = new Script(source, { filename: file, ...(cachedData ? { cachedData } : {}) });
   const module: { exports: object } = { exports: {} };

@@ -10,9 +10,9 @@ import type { Address } from '../address.ts';
 import { listen } from '../listen.ts';
 import { descriptorOf } from '../socket/descriptor.ts';
 import { errorMessage } from '../usage-error.ts';
-import { flagsForWorker } from './collector-flags.ts';
 import { loadSystem, type System } from './system.ts';
 import { type Handover, workerVariable } from './worker.ts';
+import { youngGeneration } from './young-generation.ts';
 
 export interface ListenRequest {
   readonly address: Address;
@@ -106,7 +106,7 @@ function becomeShell(system: System, sockets: readonly number[], workers: number
   for (const [from, to] of moves) system.copyTo(from, to);
   const command = [
     process.execPath,
-    ...flagsForWorker(),
+    ...youngGeneration(),
     ...process.execArgv,
     process.argv[1]!,
     ...process.argv.slice(2),

@@ -1,7 +1,6 @@
 // The worker's side of supervision: the sockets it was given, a sign of life, an end together with the supervisor.
 import { openSync, writeSync } from 'node:fs';
 import { Socket } from 'node:net';
-import { putBackgroundThreadsLast } from './background-threads.ts';
 
 /** Set by the supervisor for its workers. */
 export const workerVariable = 'TRACECAR_WORKER';
@@ -59,7 +58,6 @@ export function joinSupervisor(environment: NodeJS.ProcessEnv): Worker | undefin
   const predecessorEnded = environment[`${workerVariable}_ENDED`] ?? '';
   // A process started from here is no worker.
   for (const name of ['', '_INDEX', '_RESTARTS', '_ENDED']) delete environment[workerVariable + name];
-  putBackgroundThreadsLast();
   const parent = process.ppid;
   const tell = (signal: NodeJS.Signals) => {
     if (process.ppid === parent) process.kill(parent, signal);
