@@ -65,6 +65,23 @@ export function encodeAddress(address: Uint8Array, port: number, little = hostIs
   return bytes;
 }
 
+/** Puts an IPv4 address in dots, also in IPv6's form, into `bytes`, without a port; false when `text` is none. */
+export function putV4(bytes: Buffer, text: string, little = hostIsLittle): boolean {
+  let at = v4At;
+  let value = 0;
+  for (let i = text.startsWith('::ffff:') ? 7 : 0; i <= text.length; i++) {
+    const digit = text.charCodeAt(i) - 48;
+    if (digit >= 0 && digit <= 9) value = value * 10 + digit;
+    else if (i === text.length || text[i] === '.') {
+      bytes[at++] = value;
+      value = 0;
+    } else return false;
+  }
+  if (little) bytes.writeUInt16LE(familyV4);
+  else bytes.writeUInt16BE(familyV4);
+  return at === v4At + 4;
+}
+
 export function setPort(bytes: Buffer, port: number): void {
   bytes.writeUInt16BE(port, portAt);
 }

@@ -8,6 +8,7 @@ import {
   familyV4,
   familyV6,
   isV6,
+  putV4,
   setPort,
   unmap,
 } from '../../runtime/socket/socket-address.ts';
@@ -102,14 +103,22 @@ export class ClientSources implements SourceSockets {
   }
 
   open(client: Socket, _target: Address, clients: ReadonlyMap<number, string>): number | Error {
-    const from = descriptorOf(client);
-    const errno = from === undefined ? 0 : this.#calls.peerAddress(from, this.#source);
-    if (from === undefined || errno !== 0) return callError('getpeername', errno);
-    unmap(this.#source);
+    const failure = this.#readSource(client);
+    if (failure !== undefined) return failure;
     const isClientV6 = isV6(this.#source);
     const bind = (descriptor: number) => this.#bind(descriptor, clients);
     const settings = isClientV6 ? transparentV6 : transparentV4;
     return openBound(this.#calls, isClientV6 ? familyV6 : familyV4, settings, bind);
+  }
+
+  #readSource(client: Socket): Error | undefined {
+    // Node has been asked for it by now, and to read the text is cheaper than a call.
+    if (putV4(this.#source, client.remoteAddress ?? '')) return undefined;
+    const from = descriptorOf(client);
+    const errno = from === undefined ? 0 : this.#calls.peerAddress(from, this.#source);
+    if (from === undefined || errno !== 0) return callError('getpeername', errno);
+    unmap(this.#source);
+    return undefined;
   }
 
   #bind(descriptor: number, clients: ReadonlyMap<number, string>): number {

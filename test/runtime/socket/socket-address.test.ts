@@ -7,6 +7,7 @@ import {
   decodeAddress,
   encodeAddress,
   isV6,
+  putV4,
   setPort,
   unmap,
 } from '../../../src/runtime/socket/socket-address.ts';
@@ -81,5 +82,19 @@ test('what is written is read back', () => {
     const v6 = encodeAddress(six, 0, little);
     assert.equal(v6.length, bytesV6);
     assert.deepEqual(decodeAddress(v6, little), { host: '::6', port: 0, scope: 0 });
+  }
+});
+
+test('an IPv4 address is put by its text, plain or in the form of IPv6, and nothing else is', () => {
+  for (const little of [true, false]) {
+    const bytes = Buffer.alloc(bytesV6, 0xff);
+    for (const text of ['10.0.0.2', '::ffff:10.0.0.2']) {
+      assert.equal(putV4(bytes.fill(0xff), text, little), true);
+      setPort(bytes, 80);
+      assert.deepEqual(bytes.subarray(0, 8), encodeAddress(Uint8Array.of(10, 0, 0, 2), 80, little).subarray(0, 8));
+    }
+    for (const text of ['', '10.0.0', '10.0.0.2.1', '::1', '2001:db8::2', 'fe80::1%eth0']) {
+      assert.equal(putV4(bytes, text, little), false, text);
+    }
   }
 });

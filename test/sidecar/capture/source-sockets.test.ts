@@ -75,6 +75,14 @@ test("the client's address is taken, IPv4 in IPv6's form as IPv4, with the mark 
   ]);
 });
 
+test("the kernel is not asked for a client's address that Node knows", () => {
+  const { calls, bound } = kernel();
+  const sources = new ClientSources({ ...calls, peerAddress: () => assert.fail('asked') });
+  const known = { ...client, remoteAddress: '::ffff:10.0.0.9' } as unknown as Socket;
+  assert.equal(sources.open(known, { host: '10.0.0.1', port: 80 }, nobody), 102);
+  assert.equal(bound[0]?.split(' ')[0], '10.0.0.9');
+});
+
 test('a port that is taken, by a server or by another connection of the client, is passed over', () => {
   const taken: number[] = [];
   const { calls, bound } = kernel({ bind: (port) => (taken.push(port) < 3 ? EADDRINUSE : 0) });
