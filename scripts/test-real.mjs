@@ -23,7 +23,7 @@ const servers = {
   pods: startPods,
 };
 /** Programs of the machine that some suite can do with: with none of them there is nothing to run. */
-const programs = ['curl', 'python3', 'go', 'java', 'nginx', 'haproxy'];
+const programs = ['curl', 'python3', 'go', 'java', 'nginx', 'haproxy', 'ip'];
 const onlyPresent = process.argv.includes('--only-present');
 const tests = process.argv.slice(2).filter((arg) => !arg.startsWith('-'));
 

@@ -27,6 +27,14 @@ const prefix = 'tracecar-test-';
 const mine = new Set<string>();
 let made = 0;
 
+/** What a kernel must have: some are built without a part of it. */
+const needed = [
+  'iptables -t nat -A OUTPUT -p tcp -m owner --uid-owner 1 -j REDIRECT --to-ports 1',
+  'ip6tables -t nat -A OUTPUT -p tcp -m owner --uid-owner 1 -j REDIRECT --to-ports 1',
+  'iptables -t mangle -A PREROUTING -p tcp -j TPROXY --on-port 1 --tproxy-mark 1',
+  'ip link add probe0 type veth peer name probe1',
+];
+
 /** Why tests with namespaces cannot run here, or false. */
 export const noNamespaces: string | false = findObstacle();
 
@@ -41,7 +49,7 @@ function findObstacle(): string | false {
   const probe = `${prefix}${process.pid}-probe`;
   const { status, stderr } = spawnSync('ip', ['netns', 'add', probe], { encoding: 'utf8' });
   if (status !== 0) return `no namespace can be made: ${stderr.trim()}`;
-  const rules = spawnSync('ip', ['netns', 'exec', probe, 'iptables', '-t', 'nat', '-S'], { encoding: 'utf8' });
+  const rules = spawnSync('ip', ['netns', 'exec', probe, 'sh', '-c', needed.join(' && ')], { encoding: 'utf8' });
   takeDown(probe);
   return rules.status === 0 ? false : `iptables does not work in a namespace: ${rules.stderr.trim().split('\n')[0]}`;
 }
