@@ -1,4 +1,5 @@
 // Istio's chains to the letter (istio/istio, tools/istio-iptables): for meshes and tools that look for them.
+import { capturedInbound } from './captured-ports.ts';
 import { type Cidr, type Family, isLoopback } from './cidr.ts';
 import type { IptablesConfig } from './config.ts';
 import { type FamilyRules, TableBuilder, type TableRules, tproxyMark } from './rules.ts';
@@ -55,16 +56,6 @@ function excludeInterfaces(table: TableBuilder, { excludedInterfaces }: Iptables
     table.append('PREROUTING', `-i ${name} -j RETURN`);
     table.append('OUTPUT', `-o ${name} -j RETURN`);
   }
-}
-
-function capturedInbound(config: IptablesConfig, actions: readonly string[]): string[] {
-  if (config.inboundPorts !== '*') {
-    return config.inboundPorts.flatMap((port) => actions.map((action) => `-p tcp --dport ${port} ${action}`));
-  }
-  return [
-    ...config.excludedInboundPorts.map((port) => `-p tcp --dport ${port} -j RETURN`),
-    ...actions.map((action) => `-p tcp ${action}`),
-  ];
 }
 
 function outboundRules(config: IptablesConfig, family: Family): string[] {

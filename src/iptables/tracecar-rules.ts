@@ -1,4 +1,5 @@
 // Our own capture rules: everything in chains of ours, with one jump from each built-in chain that is needed.
+import { capturedInbound } from './captured-ports.ts';
 import type { Cidr, Family } from './cidr.ts';
 import { isLoopback } from './cidr.ts';
 import type { IptablesConfig } from './config.ts';
@@ -87,17 +88,6 @@ function virtualInterfaces(config: IptablesConfig, family: Family): string[] {
     ...destinations.map((destination) => `${destination}-i ${name} -p tcp -j ${chains.redirect}`),
     `-i ${name} -j RETURN`,
   ]);
-}
-
-/** What becomes of inbound connections: each of `actions` in turn, for every port but the excluded, or for the listed. */
-function capturedInbound(config: IptablesConfig, actions: readonly string[]): string[] {
-  if (config.inboundPorts !== '*') {
-    return config.inboundPorts.flatMap((port) => actions.map((action) => `-p tcp --dport ${port} ${action}`));
-  }
-  return [
-    ...config.excludedInboundPorts.map((port) => `-p tcp --dport ${port} -j RETURN`),
-    ...actions.map((action) => `-p tcp ${action}`),
-  ];
 }
 
 function mangleTable(config: IptablesConfig, family: Family): TableRules[] {

@@ -1,6 +1,6 @@
 // The page on capture says nothing of flags, ports and headings that do not exist; its pods are played by test/real/pods.
 import assert from 'node:assert/strict';
-import { existsSync, readFileSync } from 'node:fs';
+import { readFileSync } from 'node:fs';
 import path from 'node:path';
 import test from 'node:test';
 import { parseAllDocuments } from 'yaml';
@@ -9,6 +9,7 @@ import { define as defineDoctor } from '../../src/cli/doctor.ts';
 import { define as defineIptables } from '../../src/cli/iptables.ts';
 import { define as defineRun } from '../../src/cli/run.ts';
 import { define as defineSidecar } from '../../src/cli/sidecar.ts';
+import { brokenLinks, linksOf } from './links.ts';
 
 const root = path.join(import.meta.dirname, '..', '..');
 const page = readFileSync(path.join(root, 'docs', 'capture.md'), 'utf8');
@@ -73,16 +74,7 @@ test('every flag in the text is one of ours', () => {
 });
 
 test('every link of the page leads somewhere', () => {
-  const headings = [...page.matchAll(/^## (.+)$/gm)].map(([, title = '']) =>
-    title
-      .toLowerCase()
-      .replaceAll(/[^a-z0-9 -]/g, '')
-      .replaceAll(' ', '-'),
-  );
-  const links = [...page.matchAll(/\]\(([^)]+)\)/g)].map(([, target = '']) => target);
+  const links = linksOf(page);
   assert.ok(links.length > 12);
-  for (const link of links) {
-    if (link.startsWith('#')) assert.ok(headings.includes(link.slice(1)), link);
-    else assert.ok(existsSync(path.join(root, 'docs', link.split('#', 1)[0]!)), link);
-  }
+  assert.deepEqual(brokenLinks(page, path.join(root, 'docs')), []);
 });

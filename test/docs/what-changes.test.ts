@@ -1,9 +1,10 @@
 // The page on what changes says nothing of flags, metrics, doubts and files that do not exist, and leaves no doubt out.
 import assert from 'node:assert/strict';
-import { existsSync, readdirSync, readFileSync } from 'node:fs';
+import { readdirSync, readFileSync } from 'node:fs';
 import path from 'node:path';
 import test from 'node:test';
 import { options } from '../../src/sidecar/options.ts';
+import { brokenLinks, linksOf } from './links.ts';
 
 const root = path.join(import.meta.dirname, '..', '..');
 const page = readFileSync(path.join(root, 'docs', 'what-changes.md'), 'utf8');
@@ -68,16 +69,7 @@ test('the table of doubts has every doubt about heads and framing, and none that
 });
 
 test('every link of the page leads somewhere', () => {
-  const headings = [...page.matchAll(/^## (.+)$/gm)].map(([, title = '']) =>
-    title
-      .toLowerCase()
-      .replaceAll(/[^a-z0-9 -]/g, '')
-      .replaceAll(' ', '-'),
-  );
-  const links = [...page.matchAll(/\]\(([^)]+)\)/g)].map(([, target = '']) => target);
+  const links = linksOf(page);
   assert.ok(links.length > 10);
-  for (const link of links) {
-    if (link.startsWith('#')) assert.ok(headings.includes(link.slice(1)), link);
-    else assert.ok(existsSync(path.join(root, 'docs', link.split('#', 1)[0]!)), link);
-  }
+  assert.deepEqual(brokenLinks(page, path.join(root, 'docs')), []);
 });
